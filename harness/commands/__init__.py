@@ -1,0 +1,1 @@
+"""One command of `harness` a module; loaded by name when it is asked for."""

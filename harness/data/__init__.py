@@ -1,0 +1,1 @@
+"""Text to tokens: the synthetic corpus, tokenizers, shards, data folders."""

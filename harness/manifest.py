@@ -1,0 +1,148 @@
+"""submission.toml: what a submission is, how it trains, what it hands to its scorer.
+
+A manifest chooses nothing that the ruleset decides: no budget, no tolerance, no data. Unknown keys are
+refused. Paths are relative, made of plain names, and never leave the folder they belong to.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Literal
+
+import msgspec
+
+from harness.errors import ManifestError
+
+FILE_NAME = "submission.toml"
+
+Argument = Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]
+Command = Annotated[tuple[Argument, ...], msgspec.Meta(min_length=1, max_length=256)]
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
+
+
+class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    pass
+
+
+class Train(_Section):
+    """How to train: one command, started in a copy of the folder."""
+
+    command: Command
+    env: dict[str, str] = msgspec.field(default_factory=dict)
+
+
+class ArtifactFiles(_Section):
+    """What crosses into the scorer: every byte of it is counted."""
+
+    code: tuple[str, ...]
+    """Files of the submission's folder."""
+    output: tuple[str, ...] = ()
+    """Files that the train phase leaves in its output folder."""
+
+
+class ScoreCommand(_Section):
+    """How to score: one command, started in the sealed artifact."""
+
+    command: Command
+    block_tokens: Annotated[int, msgspec.Meta(ge=1, le=1 << 24)]
+    predict: bool = True
+    """Whether the scorer answers `predict`; the ruleset may require it."""
+    env: dict[str, str] = msgspec.field(default_factory=dict)
+
+
+class Manifest(_Section):
+    """A submission, as it describes itself."""
+
+    schema: Literal[1]
+    name: Name
+    train: Train
+    artifact: ArtifactFiles
+    score: ScoreCommand
+    package: Annotated[str, msgspec.Meta(max_length=100)] = ""
+    """Folder name under which the code is laid down, so that `python -m NAME.train` finds it."""
+    authors: tuple[Name, ...] = ()
+    summary: Annotated[str, msgspec.Meta(max_length=2000)] = ""
+
+
+def load(folder: Path) -> Manifest:
+    """Read FOLDER/submission.toml and check that the code files it names are there.
+
+    Raises ManifestError with the file, the field and the remedy.
+    """
+    path = folder / FILE_NAME
+    try:
+        text = path.read_text("utf-8")
+    except FileNotFoundError:
+        raise ManifestError(
+            f"{path}: no such file; a submission is a folder with a {FILE_NAME}"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        raise ManifestError(f"{path}: {reason}; make it a readable text file") from None
+    manifest = parse(text, str(path))
+    for name in manifest.artifact.code:
+        if not (folder / name).is_file():
+            raise ManifestError(
+                f"{path}: artifact.code names {name!r}, but {folder / name} is not a file; "
+                "add the file or correct the name"
+            )
+    return manifest
+
+
+def parse(text: str, origin: str) -> Manifest:
+    """Return the manifest in `text`; `origin` names it in errors.
+
+    Raises ManifestError.
+    """
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ManifestError(f"{origin}: not TOML: {error}") from None
+    try:
+        manifest = msgspec.convert(raw, Manifest)
+    except msgspec.ValidationError as error:
+        raise ManifestError(f"{origin}: {error}{_suggest(str(error))}") from None
+    if manifest.package and not manifest.package.isidentifier():
+        raise ManifestError(f"{origin}: package {manifest.package!r} is not a Python name; use one")
+    seen: set[str] = set()
+    for field in ("code", "output"):
+        for name in getattr(manifest.artifact, field):
+            problem = path_problem(name)
+            if problem:
+                raise ManifestError(f"{origin}: artifact.{field}: {name!r} {problem}")
+            if name in seen:
+                raise ManifestError(f"{origin}: artifact.{field}: {name!r} is named twice; name it once")
+            seen.add(name)
+    for phase in (manifest.train, manifest.score):
+        for variable in phase.env:
+            if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", variable) or variable.startswith("HARNESS_"):
+                raise ManifestError(
+                    f"{origin}: env {variable!r} is not a name a submission may set; rename it"
+                )
+    return manifest
+
+
+def path_problem(name: str) -> str | None:
+    """Return what is wrong with a declared path, or None: relative, inside, plain and printable."""
+    path = PurePosixPath(name)
+    if not name or name != str(path):
+        return "is not a plain path; write it as folder/file, without ./ or doubled slashes"
+    if path.is_absolute() or ".." in path.parts or name == ".":
+        return "leaves its folder; name a file inside it"
+    if "\\" in name or not name.isprintable() or len(name.encode()) > 255:
+        return "has characters that are refused, or is too long; use a short plain name"
+    return None
+
+
+def _suggest(message: str) -> str:
+    """Return a hint for an unknown field: its nearest known name."""
+    found = re.search(r"unknown field `([^`]*)`", message)
+    if not found:
+        return ""
+    sections = (Manifest, Train, ArtifactFiles, ScoreCommand)
+    known = sorted({name for section in sections for name in section.__struct_fields__})
+    near = difflib.get_close_matches(found[1], known, n=1)
+    return f"; did you mean `{near[0]}`?" if near else f"; known fields are {', '.join(known)}"

@@ -1,0 +1,183 @@
+"""The result of a run: one record, which every renderer reads and report.json holds.
+
+Stored and read back by msgspec with sorted keys, so equal runs give equal bytes. There is no NaN and no
+infinity anywhere: what was not measured is null. Field names are a published surface (docs/schema/); adding
+one is a minor version, changing one a major.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from checks.contract import Finding, PhaseTime, Status
+
+SCHEMA_VERSION = "1.0"
+
+
+class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    pass
+
+
+class RulesetFacts(_Part):
+    """Which rules, exactly."""
+
+    name: str
+    version: str
+    title: str
+    sha256: str
+    """Of the TOML file's bytes."""
+
+
+class SubmissionFacts(_Part):
+    """What was judged."""
+
+    name: str
+    authors: tuple[str, ...]
+    summary: str
+    digest: str
+    """SHA-256 over names and contents of the submission's folder as it was copied."""
+    files: int
+    size_bytes: int
+
+
+class DataFacts(_Part):
+    """Which text; the judge owns it."""
+
+    name: str
+    folder: str
+    """Last component of the data folder's path; a report names no path of the machine."""
+    vocab_size: int
+    tokenizer_sha256: str | None
+    train_tokens: int
+    train_text_bytes: int
+    train_sha256: str
+    val_tokens: int
+    val_text_bytes: int
+    val_sha256: str
+    """Of the shards' digests, in order."""
+    val_text_sha256: str | None
+    own: bool
+    """Whether this is the data that the ruleset names by digest."""
+
+
+class BaselineFacts(_Part):
+    """What was to be beaten."""
+
+    name: str
+    date: str
+    source: str
+    sha256: str
+    seeds: tuple[int, ...]
+    nats_per_token: tuple[float, ...]
+    bytes_per_token: float
+
+
+class Guarantee(_Part):
+    """One thing the sandbox promises, and whether it is held on this machine."""
+
+    name: str
+    state: Literal["enforced", "watched", "best effort", "not enforced"]
+    means: str
+    required: bool
+
+
+class Machine(_Part):
+    """What it ran on; null means "not measured", never zero."""
+
+    system: str
+    cpu: str | None
+    cores: int
+    memory_gb: float | None
+    gpus: tuple[str, ...]
+    python: str
+    packages: dict[str, str]
+    """Versions of the packages that matter, where installed."""
+
+
+class ArtifactFile(_Part):
+    """One counted file."""
+
+    path: str
+    size_bytes: int
+    sha256: str
+    origin: str
+
+
+class SeedResult(_Part):
+    """One seed, from start to end; null where a phase did not get that far."""
+
+    seed: int
+    nats_per_token: float | None
+    bits_per_byte: float | None
+    tokens: int
+    """Credited tokens."""
+    bytes: int
+    """UTF-8 bytes of the scored text: the denominator of bits per byte."""
+    artifact_bytes: int | None
+    artifact_digest: str | None
+    artifact_files: tuple[ArtifactFile, ...]
+    phases: tuple[PhaseTime, ...]
+    challenge_seed: str | None
+    challenges: dict[str, int]
+    """Questions answered, by kind."""
+    curve: tuple[tuple[int, float], ...] = ()
+    """Credited loss over the stream: (tokens so far, nats per token of that stretch), at most 200 points."""
+    blind: tuple[tuple[float, float], ...] = ()
+    """(credited, blind) nats of the blind challenges whose nats are finite, at most 2,000 points."""
+    findings: tuple[Finding, ...] = ()
+
+
+class Report(_Part):
+    """A whole run."""
+
+    schema_version: Literal["1.0"] = SCHEMA_VERSION
+    harness_version: str
+    run_id: str
+    created_utc: str
+    verdict: Status
+    """PASS; FAIL (a rule is broken); ERROR (the judge could not tell); NOT-RUN (undecided: a required
+    check had nothing to judge)."""
+    verdict_message: str
+    exit_code: int
+    ruleset: RulesetFacts
+    submission: SubmissionFacts
+    data: DataFacts
+    baseline: BaselineFacts | None
+    machine: Machine
+    guarantees: tuple[Guarantee, ...]
+    findings: tuple[Finding, ...]
+    """One for each check, over all seeds, in report order."""
+    required: tuple[str, ...]
+    """Ids of the checks that the ruleset requires."""
+    seeds: tuple[SeedResult, ...]
+    nats_per_token_mean: float | None
+    bits_per_byte_mean: float | None
+    challenge_seed: dict[str, str]
+    """Seed -> the secret its questions were drawn from, published now that the run is over."""
+    wall_s: float
+    attempts: int
+    """1, and one more for every resume."""
+
+
+def encode(report: Report) -> bytes:
+    """Return report.json: indented, sorted keys, ASCII-safe UTF-8, newline at the end."""
+    return msgspec.json.format(msgspec.json.encode(report, order="sorted"), indent=2) + b"\n"
+
+
+def decode(data: bytes) -> Report:
+    """Read report.json back.
+
+    Raises msgspec.ValidationError or msgspec.DecodeError where it is not one.
+    """
+    return msgspec.json.decode(data, type=Report)
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON Schema (draft 2020-12) of report.json."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": f"report-{SCHEMA_VERSION.split('.')[0]}.json",
+        **msgspec.json.schema(Report),
+    }

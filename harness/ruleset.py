@@ -1,0 +1,289 @@
+"""Rulesets and baselines: versioned TOML in, frozen records out, with the SHA-256 of the file.
+
+A ruleset names every decision that the contest's own rules left open (docs/decisions/0002-rulesets.md), so
+that two judges with the same file cannot differ. The submission has no say in any of it.
+
+Does not judge: the numbers here go to `checks` as evidence records.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+
+from checks.contract import Baseline, Margin, Tolerances
+from harness.errors import RulesetError
+
+Seconds = Annotated[float, msgspec.Meta(gt=0, le=1e6)]
+Grace = Annotated[float, msgspec.Meta(ge=0, le=3600)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
+Positive = Annotated[float, msgspec.Meta(gt=0, le=1e6)]
+Fraction = Annotated[float, msgspec.Meta(gt=0, lt=1)]
+
+
+class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A table of the TOML file: unknown keys are refused, so that a typo never means a default."""
+
+
+class Phases(_Section):
+    """Budgets in seconds, one a phase; every second of a run belongs to exactly one of them."""
+
+    setup_s: Seconds
+    train_s: Seconds
+    load_s: Seconds
+    score_s: Seconds
+    challenge_s: Seconds
+    answer_s: Seconds
+    """Longest silence of the challenge process on one question."""
+    train_grace_s: Grace
+    score_grace_s: Grace
+    export: Literal["in-train"]
+    """Calibration, quantising and compressing are on the train clock."""
+    data_in_setup: Literal[False]
+    data_in_load: Literal[False]
+    """No text is shown before its phase: no warm-up on validation tokens."""
+
+
+class Bytes(_Section):
+    """What is counted against the cap, and what the bytes of bits per byte are."""
+
+    cap_bytes: Annotated[int, msgspec.Meta(gt=0)]
+    counted: Literal["all-that-crosses"]
+    """Every byte that the scorer can read: code and weights as they are, no hypothetical minifying."""
+    tokenizer: Literal["counted-unless-own", "free"]
+    """Whether the tokenizer's model counts; "own" is the one whose digest [data] names."""
+    denominator: Literal["original-text"]
+    normalisation: Literal["identity", "tokenizer"]
+    """What the tokens must decode to: the text itself, or what the tokenizer's normaliser makes of it."""
+
+
+class Score(_Section):
+    """How the stream is scored."""
+
+    stream: Literal["as-stored"]
+    """One pass, left to right; documents are not reordered."""
+    multiple_of: Annotated[int, msgspec.Meta(ge=1)]
+    """Tokens at the end that do not fill a multiple are not scored (the contest drops its last window)."""
+    predict: Literal["required", "optional"]
+    max_block_tokens: Annotated[int, msgspec.Meta(ge=1, le=1 << 24)]
+
+
+class Challenges(_Section):
+    """How many questions a seed's challenge process is asked, and what its answers may differ by."""
+
+    blind: Count
+    future: Count
+    target: Count
+    target_tokens: Count
+    """Substitutes at each target position, for scorers with `predict`."""
+    target_whole: Count
+    """Positions at which the whole vocabulary is tried, for scorers without `predict`."""
+    repeat: Count
+    max_rounds: Annotated[int, msgspec.Meta(ge=1, le=16)]
+    floor_nats: Positive
+    cap_nats: Positive
+    repeat_factor: Positive
+    sum_tolerance: Positive
+    gain_limit_fraction: Fraction
+    """Limit on the mean gain from peeking, as a fraction of the threshold."""
+    confidence: Annotated[float, msgspec.Meta(gt=0.5, lt=1)]
+    min_span: Annotated[float, msgspec.Meta(ge=0, le=1)]
+
+
+class Stats(_Section):
+    """What a record has to show."""
+
+    unit: Literal["nats-per-token"]
+    """Of the baseline's tokenizer; other tokenizers are compared through bytes."""
+    threshold_nats: Positive
+    margin_in_null: bool
+    test: Literal["welch", "one-sample"]
+    alpha: Fraction
+    min_seeds: Annotated[int, msgspec.Meta(ge=2)]
+    pooling: Literal["none"]
+    """Reproductions by others are not pooled with the submission's own seeds."""
+    baseline: str
+    """File name under rulesets/baselines; "" where every run has to bring its own."""
+
+
+class Data(_Section):
+    """The data the ruleset belongs to; empty digests mean "whatever data the run is given"."""
+
+    name: str
+    val_text_sha256: str
+    train_text_sha256: str
+    tokenizer_sha256: str
+
+
+class Verdict(_Section):
+    """What must hold for PASS."""
+
+    required: tuple[str, ...]
+    guarantees: tuple[str, ...]
+    """Sandbox guarantees that must be held; one that is not is a NOT-RUN finding."""
+
+
+class Unsettled(_Section):
+    """Questions that no measurement settles; stated so that nobody takes silence for an answer."""
+
+    offline_tuning_on_validation: Literal["not judged"]
+    seed_choice: Literal["as given"]
+    smear_across_documents: Literal["allowed"]
+
+
+class Ruleset(_Section):
+    """One contest's rules, complete."""
+
+    schema: Literal[1]
+    name: str
+    version: str
+    title: str
+    source: str
+    """Where the wording comes from."""
+    phases: Phases
+    bytes: Bytes
+    score: Score
+    challenge: Challenges
+    stats: Stats
+    data: Data
+    verdict: Verdict
+    unsettled: Unsettled
+
+    def tolerances(self) -> Tolerances:
+        """Return the limits of the challenge checks."""
+        asked = self.challenge
+        return Tolerances(
+            floor_nats=asked.floor_nats,
+            cap_nats=asked.cap_nats,
+            repeat_factor=asked.repeat_factor,
+            sum_tolerance=asked.sum_tolerance,
+            gain_limit_nats=asked.gain_limit_fraction * self.stats.threshold_nats,
+            confidence=asked.confidence,
+            min_span=asked.min_span,
+        )
+
+    def margin(self) -> Margin:
+        """Return the statistical question."""
+        return Margin(
+            test=self.stats.test,
+            margin_nats=self.stats.threshold_nats,
+            margin_in_null=self.stats.margin_in_null,
+            alpha=self.stats.alpha,
+            min_seeds=self.stats.min_seeds,
+        )
+
+
+class BaselineFile(_Section):
+    """A baseline as stored: seeds and their nats per token, in the same order."""
+
+    schema: Literal[1]
+    name: str
+    date: str
+    source: str
+    """Where the numbers come from: a pull request, or the command that measured them."""
+    seeds: tuple[int, ...]
+    nats_per_token: tuple[Positive, ...]
+    bytes_per_token: Positive
+    val_text_sha256: str
+    """"" where the text was never published as a digest."""
+
+    def record(self) -> Baseline:
+        """Return what `stats.margin` compares with."""
+        return Baseline(
+            name=self.name,
+            nats_per_token=self.nats_per_token,
+            seeds=self.seeds,
+            bytes_per_token=self.bytes_per_token,
+            text_sha256=self.val_text_sha256 or None,
+        )
+
+
+class Loaded(msgspec.Struct, frozen=True, kw_only=True):
+    """A ruleset with the exact bytes it was read from."""
+
+    ruleset: Ruleset
+    text: str
+    sha256: str
+    baseline_text: str | None
+    """The ruleset's own baseline file, verbatim."""
+
+
+def shipped() -> list[str]:
+    """Return the names of the rulesets in the package, sorted."""
+    folder = resources.files("harness") / "rulesets"
+    return sorted(e.name.removesuffix(".toml") for e in folder.iterdir() if e.name.endswith(".toml"))
+
+
+def load(name_or_path: str) -> Loaded:
+    """Read a shipped ruleset by name, or one from a file (anything that ends in .toml).
+
+    Raises RulesetError, with the field and the values allowed, where it is not a ruleset.
+    """
+    if name_or_path.endswith(".toml"):
+        path = Path(name_or_path)
+        text = _read(path)
+        folder = path.parent / "baselines"
+        find = lambda file: _read(folder / file)
+    elif name_or_path in shipped():
+        root = resources.files("harness") / "rulesets"
+        text = (root / f"{name_or_path}.toml").read_text("utf-8")
+        find = lambda file: (root / "baselines" / file).read_text("utf-8")
+    else:
+        known = ", ".join(shipped())
+        raise RulesetError(f"no ruleset {name_or_path!r}: take one of {known}, or a file ending in .toml")
+    ruleset = parse(text, name_or_path)
+    if Path(ruleset.stats.baseline).name != ruleset.stats.baseline:
+        raise RulesetError(f"{name_or_path}: stats.baseline must be a bare file name")
+    baseline_text = find(ruleset.stats.baseline) if ruleset.stats.baseline else None
+    return Loaded(
+        ruleset=ruleset,
+        text=text,
+        sha256=hashlib.sha256(text.encode()).hexdigest(),
+        baseline_text=baseline_text,
+    )
+
+
+def parse(text: str, origin: str) -> Ruleset:
+    """Return the ruleset in `text`; `origin` names it in errors.
+
+    Raises RulesetError.
+    """
+    try:
+        ruleset = msgspec.convert(tomllib.loads(text), Ruleset)
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        raise RulesetError(f"{origin}: {error}") from None
+    if ruleset.challenge.cap_nats < ruleset.challenge.floor_nats:
+        raise RulesetError(f"{origin}: challenge.cap_nats is below challenge.floor_nats; raise it")
+    return ruleset
+
+
+def parse_baseline(text: str, origin: str) -> BaselineFile:
+    """Return the baseline in `text`; `origin` names it in errors.
+
+    Raises RulesetError.
+    """
+    try:
+        file = msgspec.convert(tomllib.loads(text), BaselineFile)
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        raise RulesetError(f"{origin}: {error}") from None
+    if len(file.seeds) != len(file.nats_per_token):
+        raise RulesetError(
+            f"{origin}: {len(file.seeds)} seeds but {len(file.nats_per_token)} nats_per_token; "
+            "they must be as many"
+        )
+    if len(set(file.seeds)) != len(file.seeds):
+        raise RulesetError(f"{origin}: a seed is listed twice in `seeds`; list each once")
+    return file
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        raise RulesetError(f"{path}: {reason}; give the path of a TOML file") from None

@@ -1,0 +1,1 @@
+"""The reference submission: honest work that is fast."""
