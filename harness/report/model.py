@@ -105,7 +105,7 @@ class ArtifactFile(_Part):
     origin: str
 
 
-class SeedResult(_Part):
+class SeedResult(_Part, kw_only=True):
     """One seed, from start to end; null where a phase did not get that far."""
 
     seed: int
@@ -129,7 +129,7 @@ class SeedResult(_Part):
     findings: tuple[Finding, ...] = ()
 
 
-class Report(_Part):
+class Report(_Part, kw_only=True):
     """A whole run."""
 
     schema_version: Literal["1.0"] = SCHEMA_VERSION
