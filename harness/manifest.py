@@ -27,14 +27,14 @@ class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     pass
 
 
-class Train(_Section):
+class Train(_Section, frozen=True):
     """How to train: one command, started in a copy of the folder."""
 
     command: Command
     env: dict[str, str] = msgspec.field(default_factory=dict)
 
 
-class ArtifactFiles(_Section):
+class ArtifactFiles(_Section, frozen=True):
     """What crosses into the scorer: every byte of it is counted."""
 
     code: tuple[str, ...]
@@ -43,7 +43,7 @@ class ArtifactFiles(_Section):
     """Files that the train phase leaves in its output folder."""
 
 
-class ScoreCommand(_Section):
+class ScoreCommand(_Section, frozen=True):
     """How to score: one command, started in the sealed artifact."""
 
     command: Command
@@ -53,7 +53,7 @@ class ScoreCommand(_Section):
     env: dict[str, str] = msgspec.field(default_factory=dict)
 
 
-class Manifest(_Section):
+class Manifest(_Section, frozen=True):
     """A submission, as it describes itself."""
 
     schema: Literal[1]
@@ -107,6 +107,12 @@ def parse(text: str, origin: str) -> Manifest:
         raise ManifestError(f"{origin}: {error}{_suggest(str(error))}") from None
     if manifest.package and not manifest.package.isidentifier():
         raise ManifestError(f"{origin}: package {manifest.package!r} is not a Python name; use one")
+    _check_paths(manifest, origin)
+    _check_env(manifest, origin)
+    return manifest
+
+
+def _check_paths(manifest: Manifest, origin: str) -> None:
     seen: set[str] = set()
     for field in ("code", "output"):
         for name in getattr(manifest.artifact, field):
@@ -114,15 +120,21 @@ def parse(text: str, origin: str) -> Manifest:
             if problem:
                 raise ManifestError(f"{origin}: artifact.{field}: {name!r} {problem}")
             if name in seen:
-                raise ManifestError(f"{origin}: artifact.{field}: {name!r} is named twice; name it once")
+                raise ManifestError(
+                    f"{origin}: artifact.{field}: {name!r} is named twice; name it once"
+                )
             seen.add(name)
+
+
+def _check_env(manifest: Manifest, origin: str) -> None:
     for phase in (manifest.train, manifest.score):
         for variable in phase.env:
-            if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", variable) or variable.startswith("HARNESS_"):
+            if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", variable) or variable.startswith(
+                "HARNESS_"
+            ):
                 raise ManifestError(
                     f"{origin}: env {variable!r} is not a name a submission may set; rename it"
                 )
-    return manifest
 
 
 def path_problem(name: str) -> str | None:

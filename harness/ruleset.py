@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import tomllib
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -30,7 +31,7 @@ class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """A table of the TOML file: unknown keys are refused, so that a typo never means a default."""
 
 
-class Phases(_Section):
+class Phases(_Section, frozen=True):
     """Budgets in seconds, one a phase; every second of a run belongs to exactly one of them."""
 
     setup_s: Seconds
@@ -49,7 +50,7 @@ class Phases(_Section):
     """No text is shown before its phase: no warm-up on validation tokens."""
 
 
-class Bytes(_Section):
+class Bytes(_Section, frozen=True):
     """What is counted against the cap, and what the bytes of bits per byte are."""
 
     cap_bytes: Annotated[int, msgspec.Meta(gt=0)]
@@ -62,7 +63,7 @@ class Bytes(_Section):
     """What the tokens must decode to: the text itself, or what the tokenizer's normaliser makes of it."""
 
 
-class Score(_Section):
+class Score(_Section, frozen=True):
     """How the stream is scored."""
 
     stream: Literal["as-stored"]
@@ -73,7 +74,7 @@ class Score(_Section):
     max_block_tokens: Annotated[int, msgspec.Meta(ge=1, le=1 << 24)]
 
 
-class Challenges(_Section):
+class Challenges(_Section, frozen=True):
     """How many questions a seed's challenge process is asked, and what its answers may differ by."""
 
     blind: Count
@@ -95,7 +96,7 @@ class Challenges(_Section):
     min_span: Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 
-class Stats(_Section):
+class Stats(_Section, frozen=True):
     """What a record has to show."""
 
     unit: Literal["nats-per-token"]
@@ -111,7 +112,7 @@ class Stats(_Section):
     """File name under rulesets/baselines; "" where every run has to bring its own."""
 
 
-class Data(_Section):
+class Data(_Section, frozen=True):
     """The data the ruleset belongs to; empty digests mean "whatever data the run is given"."""
 
     name: str
@@ -120,7 +121,7 @@ class Data(_Section):
     tokenizer_sha256: str
 
 
-class Verdict(_Section):
+class Verdict(_Section, frozen=True):
     """What must hold for PASS."""
 
     required: tuple[str, ...]
@@ -128,7 +129,7 @@ class Verdict(_Section):
     """Sandbox guarantees that must be held; one that is not is a NOT-RUN finding."""
 
 
-class Unsettled(_Section):
+class Unsettled(_Section, frozen=True):
     """Questions that no measurement settles; stated so that nobody takes silence for an answer."""
 
     offline_tuning_on_validation: Literal["not judged"]
@@ -136,7 +137,7 @@ class Unsettled(_Section):
     smear_across_documents: Literal["allowed"]
 
 
-class Ruleset(_Section):
+class Ruleset(_Section, frozen=True):
     """One contest's rules, complete."""
 
     schema: Literal[1]
@@ -178,7 +179,7 @@ class Ruleset(_Section):
         )
 
 
-class BaselineFile(_Section):
+class BaselineFile(_Section, frozen=True):
     """A baseline as stored: seeds and their nats per token, in the same order."""
 
     schema: Literal[1]
@@ -216,7 +217,9 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
 def shipped() -> list[str]:
     """Return the names of the rulesets in the package, sorted."""
     folder = resources.files("harness") / "rulesets"
-    return sorted(e.name.removesuffix(".toml") for e in folder.iterdir() if e.name.endswith(".toml"))
+    return sorted(
+        e.name.removesuffix(".toml") for e in folder.iterdir() if e.name.endswith(".toml")
+    )
 
 
 def load(name_or_path: str) -> Loaded:
@@ -227,19 +230,21 @@ def load(name_or_path: str) -> Loaded:
     if name_or_path.endswith(".toml"):
         path = Path(name_or_path)
         text = _read(path)
-        folder = path.parent / "baselines"
-        find = lambda file: _read(folder / file)
+        baselines: Traversable = path.parent / "baselines"
     elif name_or_path in shipped():
         root = resources.files("harness") / "rulesets"
         text = (root / f"{name_or_path}.toml").read_text("utf-8")
-        find = lambda file: (root / "baselines" / file).read_text("utf-8")
+        baselines = root / "baselines"
     else:
         known = ", ".join(shipped())
-        raise RulesetError(f"no ruleset {name_or_path!r}: take one of {known}, or a file ending in .toml")
+        raise RulesetError(
+            f"no ruleset {name_or_path!r}: take one of {known}, or a file ending in .toml"
+        )
     ruleset = parse(text, name_or_path)
     if Path(ruleset.stats.baseline).name != ruleset.stats.baseline:
         raise RulesetError(f"{name_or_path}: stats.baseline must be a bare file name")
-    baseline_text = find(ruleset.stats.baseline) if ruleset.stats.baseline else None
+    own = ruleset.stats.baseline
+    baseline_text = _read(baselines / own) if own else None
     return Loaded(
         ruleset=ruleset,
         text=text,
@@ -281,7 +286,7 @@ def parse_baseline(text: str, origin: str) -> BaselineFile:
     return file
 
 
-def _read(path: Path) -> str:
+def _read(path: Traversable) -> str:
     try:
         return path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -151,9 +151,11 @@ class Connection:
         kind, payload = self._read()
         if kind is not Kind.OPEN:
             raise ProtocolError(f"expected `open` from the judge, got {kind.name}")
-        facts = json.loads(payload)
+        facts = json.loads(payload.tobytes())
         if facts["protocol"] != PROTOCOL:
-            raise ProtocolError(f"the judge speaks protocol {facts['protocol']}, this file {PROTOCOL}")
+            raise ProtocolError(
+                f"the judge speaks protocol {facts['protocol']}, this file {PROTOCOL}"
+            )
         self.opening = Opening(**{name: facts[name] for name in Opening.__slots__})
 
     def ready(self) -> Training:
@@ -197,12 +199,14 @@ class Connection:
             elif kind is Kind.CLOSE:
                 return
             else:
-                raise ProtocolError(f"the judge sent {kind.name}, which this process does not answer")
+                raise ProtocolError(
+                    f"the judge sent {kind.name}, which this process does not answer"
+                )
 
     def _write(self, kind: Kind, array: npt.NDArray[Any] | None = None) -> None:
         self._sock.sendall(header(kind, 0 if array is None else array.nbytes))
         if array is not None:
-            self._sock.sendall(memoryview(array).cast("B"))
+            self._sock.sendall(array.data.cast("B"))
 
     def _read(self) -> tuple[Kind, npt.NDArray[np.uint8]]:
         kind, length = _unpack(self._exactly(HEADER.size).tobytes())
@@ -217,7 +221,7 @@ class Connection:
 
     def _exactly(self, size: int) -> npt.NDArray[np.uint8]:
         buffer = np.empty(size, dtype=np.uint8)
-        view = memoryview(buffer)
+        view = buffer.data
         while view:
             count = self._sock.recv_into(view, len(view), socket.MSG_WAITALL)
             if count == 0:
@@ -240,7 +244,9 @@ def connect() -> Connection:
     hand has nobody to talk to.
     """
     if not stat.S_ISSOCK(os.fstat(0).st_mode):
-        raise ProtocolError("standard input is not the judge's socket; start this with `harness run`")
+        raise ProtocolError(
+            "standard input is not the judge's socket; start this with `harness run`"
+        )
     private = os.dup(0)  # close-on-exec, unlike descriptor 0
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 0)

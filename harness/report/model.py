@@ -20,7 +20,7 @@ class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     pass
 
 
-class RulesetFacts(_Part):
+class RulesetFacts(_Part, frozen=True):
     """Which rules, exactly."""
 
     name: str
@@ -30,7 +30,7 @@ class RulesetFacts(_Part):
     """Of the TOML file's bytes."""
 
 
-class SubmissionFacts(_Part):
+class SubmissionFacts(_Part, frozen=True):
     """What was judged."""
 
     name: str
@@ -42,7 +42,7 @@ class SubmissionFacts(_Part):
     size_bytes: int
 
 
-class DataFacts(_Part):
+class DataFacts(_Part, frozen=True):
     """Which text; the judge owns it."""
 
     name: str
@@ -62,7 +62,7 @@ class DataFacts(_Part):
     """Whether this is the data that the ruleset names by digest."""
 
 
-class BaselineFacts(_Part):
+class BaselineFacts(_Part, frozen=True):
     """What was to be beaten."""
 
     name: str
@@ -74,7 +74,7 @@ class BaselineFacts(_Part):
     bytes_per_token: float
 
 
-class Guarantee(_Part):
+class Guarantee(_Part, frozen=True):
     """One thing the sandbox promises, and whether it is held on this machine."""
 
     name: str
@@ -83,7 +83,7 @@ class Guarantee(_Part):
     required: bool
 
 
-class Machine(_Part):
+class Machine(_Part, frozen=True):
     """What it ran on; null means "not measured", never zero."""
 
     system: str
@@ -96,7 +96,7 @@ class Machine(_Part):
     """Versions of the packages that matter, where installed."""
 
 
-class ArtifactFile(_Part):
+class ArtifactFile(_Part, frozen=True):
     """One counted file."""
 
     path: str
@@ -105,7 +105,7 @@ class ArtifactFile(_Part):
     origin: str
 
 
-class SeedResult(_Part, kw_only=True):
+class SeedResult(_Part, frozen=True, kw_only=True):
     """One seed, from start to end; null where a phase did not get that far."""
 
     seed: int
@@ -129,7 +129,7 @@ class SeedResult(_Part, kw_only=True):
     findings: tuple[Finding, ...] = ()
 
 
-class Report(_Part, kw_only=True):
+class Report(_Part, frozen=True, kw_only=True):
     """A whole run."""
 
     schema_version: Literal["1.0"] = SCHEMA_VERSION

@@ -1,0 +1,210 @@
+"""Start, watch and kill one submission's process tree, through a keeper (see harness.keeper).
+
+The only module that starts processes. `Tree` owns one command and everything below it; leaving its `with`
+block kills whatever is left. Does not decide whether a phase passed, and reads no clock but for its own
+patience.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from harness import keeper as keeper_file
+from harness.clock import Deadline
+from harness.errors import JudgeError, ManifestError
+
+LOG_CAP_BYTES = 4 << 20
+LIMITS: dict[str, tuple[int, int]] = {
+    "RLIMIT_CORE": (0, 0),
+    "RLIMIT_NOFILE": (65536, 65536),
+}
+PATH = f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"
+"""The submission's PATH: the judge's own interpreter first, so that `python` means that one."""
+
+
+def resolve(command: Sequence[str], cwd: Path) -> list[str]:
+    """Return the command with its program as an absolute path.
+
+    Raises ManifestError where there is no such program.
+    """
+    program = command[0]
+    if "/" in program:
+        found = str(cwd / program) if (cwd / program).is_file() else None
+    else:
+        found = shutil.which(program, path=PATH)
+    if found is None:
+        raise ManifestError(
+            f"command {program!r}: no such program; `python` is the judge's interpreter"
+        )
+    return [found, *command[1:]]
+
+
+class Tree:
+    """One running command, its keeper, and what the keeper said of it."""
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        cwd: Path,
+        env: Mapping[str, str],
+        logs: Path,
+        channel: socket.socket,
+    ) -> None:
+        """Start the command with `channel` as its standard input; logs become LOGS.stdout and LOGS.stderr.
+
+        `channel` is closed on this side, so that the end of the conversation can be seen.
+        """
+        become_subreaper()
+        self._before = _children()
+        ours, theirs = socket.socketpair()
+        policy = {
+            "cwd": str(cwd),
+            "env": dict(env),
+            "limits": LIMITS,
+            "stdout": f"{logs}.stdout",
+            "stderr": f"{logs}.stderr",
+            "log_cap_bytes": LOG_CAP_BYTES,
+        }
+        with theirs, channel:
+            self._keeper = subprocess.Popen(
+                [
+                    sys.executable,
+                    *("-I", "-S", "-B", keeper_file.__file__),
+                    *(str(theirs.fileno()), json.dumps(policy), "--"),
+                    *resolve(command, cwd),
+                ],
+                stdin=channel,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+                env={},
+                start_new_session=True,
+            )
+        self._control = ours
+        self._control.setblocking(False)
+        self._buffer = b""
+        self.exit_status: int | None = None
+        """Of the command itself: 0 or more, or minus a signal; None while it runs or if it was swept."""
+        self.left_behind = 0
+        """Processes still alive when the command itself ended."""
+        self.gone = False
+        self.survivors = 0
+        self.peak_rss_mb: float | None = None
+
+    def __enter__(self) -> Self:
+        """Return the tree."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Kill what is left."""
+        self.kill()
+        self._control.close()
+
+    @property
+    def exited(self) -> bool:
+        """Return whether the command itself has ended (its children may live on)."""
+        self._listen(0.0)
+        return self.exit_status is not None or self.gone
+
+    def wait_gone(self, deadline: Deadline) -> bool:
+        """Wait until no process of the tree is left, or the deadline; return whether none is."""
+        while not self.gone and not deadline.passed:
+            self._listen(min(1.0, max(0.0, deadline.remaining_s)))
+        return self.gone
+
+    def kill(self) -> None:
+        """Kill every process of the tree and wait until they are gone.
+
+        Raises JudgeError where something survives SIGKILL: the machine, not the submission, is at fault.
+        """
+        if not self.gone:
+            with contextlib.suppress(OSError):
+                self._control.send(b"kill")
+            self.wait_gone(Deadline(keeper_file.SWEEP_S + 5.0))
+        if not self.gone:
+            self._keeper.kill()
+            self._sweep_orphans()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._keeper.wait(timeout=5.0)
+        if self.survivors:
+            raise JudgeError(
+                f"{self.survivors} processes of the submission survived SIGKILL; restart the machine"
+            )
+
+    def _listen(self, timeout_s: float) -> None:
+        if self.gone:
+            return
+        self._control.settimeout(timeout_s)
+        try:
+            data = self._control.recv(4096)
+        except (TimeoutError, BlockingIOError):
+            return
+        if not data:
+            # The keeper is dead: somebody with our user id killed it. Its children are ours now.
+            self._sweep_orphans()
+            return
+        self._buffer += data
+        *lines, self._buffer = self._buffer.split(b"\n")
+        for line in lines:
+            self._take(json.loads(line))
+
+    def _take(self, message: dict[str, Any]) -> None:
+        if message["event"] == "exited":
+            self.exit_status = message["status"]
+            self.left_behind = message["left"]
+        elif message["event"] == "gone":
+            self.gone = True
+            self.survivors = message["survivors"]
+            self.peak_rss_mb = message["peak_rss_mb"] or None
+
+    def _sweep_orphans(self) -> None:
+        """Kill the processes that fell to the judge when their keeper was killed."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._keeper.wait(timeout=1.0)
+        patience = Deadline(keeper_file.SWEEP_S)
+        while not patience.passed:
+            orphans = _children() - self._before - {self._keeper.pid}
+            if not orphans:
+                self.gone = True
+                return
+            for orphan in orphans:
+                for pid in (orphan, *keeper_file.descendants(orphan)):
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
+                with contextlib.suppress(ChildProcessError):
+                    os.waitpid(orphan, os.WNOHANG)
+        self.survivors = len(_children() - self._before)
+        self.gone = True
+
+
+def become_subreaper() -> None:
+    """Let orphans fall to this process, should a keeper be killed; once is enough, again is harmless."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(keeper_file.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
+        raise JudgeError("this kernel has no child subreapers; Linux 3.4 or later is needed")
+
+
+def _children() -> set[int]:
+    return {
+        int(pid)
+        for task in Path("/proc/self/task").iterdir()
+        for pid in (task / "children").read_text().split()
+    }
