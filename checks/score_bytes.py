@@ -47,7 +47,11 @@ def _judge(text: TextBytes, normalisation: str) -> tuple[Status, str]:
             Status.NOT_RUN,
             f"the validation text is empty: {text.documents:,} documents, {text.text_bytes:,} bytes",
         )
-    decoded, normalised, differing = text.decoded_bytes, text.normalised_bytes, text.differing_documents
+    decoded, normalised, differing = (
+        text.decoded_bytes,
+        text.normalised_bytes,
+        text.differing_documents,
+    )
     if decoded is None or normalised is None or differing is None:
         return Status.NOT_RUN, _missing(text)
     change = normalised - text.text_bytes
@@ -67,7 +71,10 @@ def _judge(text: TextBytes, normalisation: str) -> tuple[Status, str]:
         faults.append(f"{differing:,} of {text.documents:,} documents do not decode to {of}")
     if faults:
         return Status.FAIL, "; ".join(faults)
-    return Status.PASS, f"{text.documents:,} documents decode to {of}, {decoded:,} bytes{_lost(text, change)}"
+    return (
+        Status.PASS,
+        f"{text.documents:,} documents decode to {of}, {decoded:,} bytes{_lost(text, change)}",
+    )
 
 
 def _missing(text: TextBytes) -> str:
