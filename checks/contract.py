@@ -182,6 +182,7 @@ class FutureAnswer:
     gap_nats: float
     """Answer minus credited at `position` itself, the last one that must not have moved."""
     worst_position: int
+    worst_credited_nats: float
     worst_gap_nats: float
     """The gap of largest absolute value over the compared positions, with its sign."""
     mean_gap_nats: float

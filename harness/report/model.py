@@ -13,7 +13,7 @@ import msgspec
 
 from checks.contract import Finding, PhaseTime, Status
 
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION: Literal["1.0"] = "1.0"
 
 
 class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -1,0 +1,41 @@
+"""`order.future`: no credited score depends on a later token.
+
+A drawn block is scored again by the challenge process with everything after a drawn position exchanged for
+tokens from elsewhere. The nats up to and including that position must be what was credited. Across blocks the
+order holds by construction: a block is sent only after the one before it was credited.
+
+Does not catch: a look at the next token alone that gains less than the hard tolerance at each position (only
+the last compared position sees the exchange); `order.blind` bounds that in the mean.
+"""
+
+from __future__ import annotations
+
+from checks.agreement import Gap, broken_off, judge, not_run, with_control
+from checks.contract import Challenge, Finding, Tolerances
+
+ID = "order.future"
+
+
+def check(challenge: Challenge | None, control: Challenge | None, limits: Tolerances) -> Finding:
+    """Compare the nats of blocks with an exchanged future with credited nats."""
+    if challenge is None:
+        return not_run(ID, "there was no challenge: an earlier phase failed")
+    planted = None if control is None else _judge(control, limits)
+    return with_control(_judge(challenge, limits), planted)
+
+
+def _judge(challenge: Challenge, limits: Tolerances) -> Finding:
+    if challenge.breach is not None and challenge.breach.question == "future":
+        return broken_off(ID, challenge.breach)
+    if not challenge.future:
+        return not_run(ID, "no question with an exchanged future was answered")
+    gaps = [
+        Gap(
+            position=answer.worst_position,
+            credited=answer.worst_credited_nats,
+            answer=answer.worst_credited_nats + answer.worst_gap_nats,
+        )
+        for answer in challenge.future
+    ]
+    means = [answer.mean_gap_nats for answer in challenge.future]
+    return judge(ID, gaps, means, challenge, limits, what="with other tokens after it")
