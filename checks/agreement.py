@@ -1,11 +1,11 @@
 """How far an answer may lie from what was credited: the two arms that the challenge checks share.
 
-Hard arm: one gap beyond a tolerance condemns. The tolerance is what repeats of whole blocks show this machine
-and this scorer to differ by, times a factor, but never below the ruleset's floor (a lone forward pass rounds
-differently from a batch) and never above its cap (noise made on purpose widens nothing further).
+Hard arm: one gap beyond a tolerance condemns. The tolerance is what repeats of whole blocks show this
+machine and this scorer to differ by, times a factor, but never below the ruleset's floor (a lone forward
+pass rounds differently from a batch) and never above its cap (noise made on purpose widens it no further).
 
-Statistical arm: the mean of (answer - credited) is what a token gained on average from what it should not have
-seen. Its one-sided bounds, by Student's t, are compared with the ruleset's limit in nats per token: upper bound
+Statistical arm: the mean of (answer - credited) is what a token gained on average from what it should not
+have seen. Its one-sided bounds, by Student's t, are compared with the ruleset's limit in nats per token: upper bound
 below the limit, PASS; lower bound above, FAIL; neither, undecided, with the number of challenges that would
 decide.
 

@@ -1,9 +1,10 @@
 """`norm.target`: what is credited for a token is that token's entry in one distribution.
 
-At a drawn position other tokens are put in the place of the true one, and `score` is asked each time. A scorer
-whose answers depend on the token only through its probability must give each substitute what its blind row of
-the same position gives it; without `predict`, the whole vocabulary is tried and must sum to one. Substitutes
-are drawn within and across token classes (word starts, continuations, bytes, control) and from the likely ones.
+At a drawn position other tokens are put in the place of the true one, and `score` is asked each time. A
+scorer whose answers depend on the token only through its probability must give each substitute what its blind
+row of the same position gives it; without `predict`, the whole vocabulary is tried and must sum to one.
+Substitutes are drawn within and across token classes (word starts, continuations, bytes, control) and from
+the likely ones.
 
 Does not catch: a dependence on tokens that were not among the substitutes; `order.blind` covers the true one.
 """

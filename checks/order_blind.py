@@ -2,13 +2,16 @@
 
 At drawn positions a fresh process, replayed to just before the token, is asked for the whole distribution
 (`predict`) before it has been shown the token. The entry of the true token must be what was credited. For a
-scorer without `predict`, every token of the vocabulary is tried at the position instead.
+scorer without `predict`, every token of the vocabulary is tried at the position instead, and the answers are
+divided by their sum.
 
 Does not catch: a peek at positions that were not drawn (the power says how rare it must be), and whatever the
 two processes told each other: the sandbox's guarantees say how far that was possible.
 """
 
 from __future__ import annotations
+
+import math
 
 from checks.agreement import Gap, broken_off, judge, not_run, with_control
 from checks.contract import Challenge, Finding, Tolerances
@@ -42,14 +45,22 @@ def _judge(challenge: Challenge, limits: Tolerances) -> Finding:
 
 
 def blind_gaps(challenge: Challenge) -> list[Gap]:
-    """Return the comparisons: from `predict`, or from whole-vocabulary substitution without it."""
+    """Return the comparisons: from `predict`, or from whole-vocabulary substitution without it.
+
+    Substitution shows the scorer its target. What it would have said without is the nearest distribution, the
+    answers divided by their sum: ln(sum) is then the gain.
+    """
     if challenge.has_predict:
         return [
             Gap(position=a.position, credited=a.credited_nats, answer=a.blind_nats)
             for a in challenge.blind
         ]
     return [
-        Gap(position=a.position, credited=a.credited_nats, answer=a.nats[a.token])
+        Gap(
+            position=a.position,
+            credited=a.credited_nats,
+            answer=a.nats[a.token] + math.log(math.fsum(math.exp(-nats) for nats in a.nats)),
+        )
         for a in challenge.target
         if a.whole_vocabulary
     ]

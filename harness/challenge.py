@@ -1,0 +1,393 @@
+"""Questions put afterwards to a fresh process, which sees the stream only as far as each needs.
+
+The stream is replayed with `accept`. Before a block is accepted, the questions drawn in it are asked in rising
+order of position, so that the token at a position has never been shown when it is asked for; at one position
+the order is blind, target, future, from the least to the most revealing; the block's repeat comes last.
+
+`ask` works on anything that answers `score`, `accept` and `predict`: a submission's process, or the judge's
+own scorer with a planted leak (harness.control). It draws no conclusion: `checks` does.
+
+Array names: n tokens of a block, V vocabulary, N tokens of the stream.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from enum import IntEnum
+from typing import Protocol
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from checks.contract import (
+    BlindAnswer,
+    Breach,
+    Challenge,
+    FutureAnswer,
+    RepeatAnswer,
+    TargetAnswer,
+)
+from harness import sdk
+from harness.clock import Deadline, Stopwatch
+from harness.draws import Draws
+from harness.ruleset import Challenges
+from harness.session import OutOfTime, ProtocolBreach, blocks
+
+Stream = npt.NDArray[np.uint16]
+Row = npt.NDArray[np.float64]
+
+
+class Ask(IntEnum):
+    """Kinds of question, from the least to the most revealing at one position."""
+
+    BLIND = 0
+    TARGET = 1
+    WHOLE = 2
+    FUTURE = 3
+    REPEAT = 4
+
+
+class Answers(Protocol):
+    """What can be challenged."""
+
+    def about(self, question: str, position: int) -> None:
+        """Take note of what is asked next, for evidence and for the patience with the answer."""
+
+    def score(self, tokens_n: npt.NDArray[np.uint32], first: int) -> Row:
+        """Return the nats of a block that starts at stream position `first`."""
+
+    def accept(self, tokens_n: npt.NDArray[np.uint32]) -> None:
+        """Make a block history."""
+
+    def predict(self, prefix_m: npt.NDArray[np.uint32]) -> Row:
+        """Return the log-probabilities after the history and the prefix."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """What the questions are about."""
+
+    stream_N: Stream
+    credited_N: npt.NDArray[np.float64]
+    """Credited nats, as they are on disk."""
+    block_tokens: int
+    vocab_size: int
+    has_predict: bool
+    token_classes_V: npt.NDArray[np.uint8] | None = None
+
+
+@dataclass(slots=True)
+class _Collected:
+    blind: list[BlindAnswer] = field(default_factory=list)
+    future: list[FutureAnswer] = field(default_factory=list)
+    target: list[TargetAnswer] = field(default_factory=list)
+    repeat: list[RepeatAnswer] = field(default_factory=list)
+
+
+Plan = dict[int, list[tuple[int, Ask]]]
+"""Block index -> questions in the order they are asked, as (position, kind)."""
+
+
+def draw_plan(
+    draws: Draws, subject: Subject, counts: Challenges, *, low: int, high: int, label: str
+) -> Plan:
+    """Draw the questions with positions in [low, high), block-aligned in `low`.
+
+    Future questions need a token after them in their block; one drawn on a block's last token moves to the
+    token before it, and is dropped in a block of a single token.
+    """
+    size, tokens = subject.block_tokens, len(subject.stream_N)
+    wanted: list[tuple[int, Ask]] = []
+    if subject.has_predict:
+        wanted += [
+            (k, Ask.BLIND) for k in draws.distinct(f"{label}/blind", counts.blind, low, high)
+        ]
+        wanted += [
+            (k, Ask.TARGET) for k in draws.distinct(f"{label}/target", counts.target, low, high)
+        ]
+    else:
+        wanted += [
+            (k, Ask.WHOLE) for k in draws.distinct(f"{label}/whole", counts.target_whole, low, high)
+        ]
+    for k in draws.distinct(f"{label}/future", counts.future, low, high):
+        end = min((k // size + 1) * size, tokens)
+        position = k if k + 1 < end else k - 1
+        if position >= k // size * size:
+            wanted.append((position, Ask.FUTURE))
+    first_block, last_block = low // size, -(-high // size)
+    for block in draws.distinct(f"{label}/repeat", counts.repeat, first_block, last_block):
+        wanted.append((min((block + 1) * size, tokens) - 1, Ask.REPEAT))
+    plan: defaultdict[int, list[tuple[int, Ask]]] = defaultdict(list)
+    for position, kind in sorted(set(wanted), key=lambda q: (q[1] is Ask.REPEAT, *q)):
+        plan[position // size].append((position, kind))
+    return dict(plan)
+
+
+class Examination:
+    """One replay of the stream to one fresh process, with questions."""
+
+    def __init__(
+        self,
+        subject: Subject,
+        counts: Challenges,
+        secret: str,
+        *,
+        label: str,
+        budget: Deadline,
+        progress: Callable[[int, int], None] = lambda tokens, questions: None,
+    ) -> None:
+        self._subject = subject
+        self._counts = counts
+        self._draws = Draws(secret)
+        self._label = label
+        self._budget = budget
+        self._budget_s = budget.remaining_s
+        self._progress = progress
+        self._got = _Collected()
+
+    def run(self, answers: Answers) -> Challenge:
+        """Replay, ask, and return everything that was answered; breaches and the clock are in the record."""
+        subject = self._subject
+        tokens = len(subject.stream_N)
+        depth, replayed, asked = tokens, 0, 0
+        plan = draw_plan(self._draws, subject, self._counts, low=0, high=tokens, label=self._label)
+        breach: Breach | None = None
+        out_of_time = False
+        watch, replanned = Stopwatch(), False
+        try:
+            for index, (first, end) in enumerate(blocks(tokens, subject.block_tokens)):
+                if first >= depth:
+                    break
+                for position, kind in plan.get(index, ()):
+                    self._ask(answers, position, kind, first, end)
+                    asked += 1
+                answers.about("accept", first)
+                answers.accept(_tokens(subject.stream_N[first:end]))
+                replayed = end
+                self._progress(replayed, asked)
+                if not replanned and watch.elapsed_s > 0.2 * self._budget_s:
+                    replanned = True
+                    depth = self._depth(watch.elapsed_s, replayed)
+                    if depth < tokens:
+                        plan = self._replan(replayed, depth)
+        except ProtocolBreach as broken:
+            breach = broken.breach
+        except OutOfTime:
+            out_of_time = True
+        return Challenge(
+            tokens=tokens,
+            span_tokens=replayed,
+            blind=tuple(self._got.blind),
+            future=tuple(self._got.future),
+            target=tuple(self._got.target),
+            repeat=tuple(self._got.repeat),
+            breach=breach,
+            has_predict=subject.has_predict,
+            out_of_time=out_of_time,
+        )
+
+    def _depth(self, elapsed_s: float, replayed: int) -> int:
+        """Return how deep to go when a fifth of the budget is spent at `replayed` tokens.
+
+        The whole stream if it fits in nine tenths of the budget; else a drawn depth between half of what fits
+        and all of it, on a block's edge: a process that waits for the questions to end cannot know when.
+        """
+        tokens, size = len(self._subject.stream_N), self._subject.block_tokens
+        reach = int(replayed * 0.9 * self._budget_s / elapsed_s)
+        if reach >= tokens:
+            return tokens
+        reach = max(reach, replayed + 1)
+        low = max(reach // 2, replayed)
+        drawn = low + self._draws.below(f"{self._label}/depth", reach - low + 1)
+        return min(-(-drawn // size) * size, tokens)
+
+    def _replan(self, done: int, depth: int) -> Plan:
+        """Draw the questions that are still to be asked anew, within what can be reached."""
+        if done >= depth:
+            return {}
+        left = {
+            "blind": max(self._counts.blind - len(self._got.blind), 0),
+            "target": max(self._counts.target - len(self._got.target), 0),
+            "target_whole": max(self._counts.target_whole - len(self._got.target), 0),
+            "future": max(self._counts.future - len(self._got.future), 0),
+            "repeat": max(self._counts.repeat - len(self._got.repeat), 0),
+        }
+        counts = msgspec.structs.replace(self._counts, **left)
+        label = f"{self._label}/again"
+        return draw_plan(self._draws, self._subject, counts, low=done, high=depth, label=label)
+
+    def _ask(self, answers: Answers, position: int, kind: Ask, first: int, end: int) -> None:
+        if self._budget.passed:
+            raise OutOfTime
+        ask = {
+            Ask.BLIND: self._blind,
+            Ask.TARGET: self._target,
+            Ask.WHOLE: self._whole,
+            Ask.FUTURE: self._future,
+            Ask.REPEAT: self._repeat,
+        }[kind]
+        answers.about("target" if kind is Ask.WHOLE else kind.name.lower(), position)
+        ask(answers, position, first, end)
+
+    def _blind(self, answers: Answers, position: int, first: int, end: int) -> None:
+        subject = self._subject
+        row_V = answers.predict(_tokens(subject.stream_N[first:position]))
+        entry = float(row_V[int(subject.stream_N[position])])
+        total = _log_sum(row_V)
+        self._got.blind.append(
+            BlindAnswer(
+                position=position,
+                credited_nats=float(subject.credited_N[position]),
+                blind_nats=-entry if math.isfinite(entry) else None,
+                log_sum=total if math.isfinite(total) else None,
+            )
+        )
+
+    def _target(self, answers: Answers, position: int, first: int, end: int) -> None:
+        subject = self._subject
+        row_V = answers.predict(_tokens(subject.stream_N[first:position]))
+        tried = self._substitutes(row_V, position)
+        nats = self._substitute(answers, position, first, tried)
+        row = [-float(row_V[token]) for token in tried]
+        self._keep_target(
+            position, tried, nats, tuple(x if math.isfinite(x) else None for x in row)
+        )
+
+    def _whole(self, answers: Answers, position: int, first: int, end: int) -> None:
+        tried = list(range(self._subject.vocab_size))
+        self._keep_target(position, tried, self._substitute(answers, position, first, tried), None)
+
+    def _substitute(
+        self, answers: Answers, position: int, first: int, tried: Sequence[int]
+    ) -> list[float]:
+        """Score the block up to `position` with each token in turn at `position`."""
+        block_n = _tokens(self._subject.stream_N[first : position + 1])
+        nats = []
+        for token in tried:
+            if self._budget.passed:
+                raise OutOfTime
+            block_n[-1] = token
+            answers.about("target", position)
+            nats.append(float(answers.score(block_n, first)[-1]))
+        return nats
+
+    def _keep_target(
+        self,
+        position: int,
+        tried: Sequence[int],
+        nats: Sequence[float],
+        row_nats: tuple[float | None, ...] | None,
+    ) -> None:
+        subject = self._subject
+        classes_V = subject.token_classes_V
+        self._got.target.append(
+            TargetAnswer(
+                position=position,
+                credited_nats=float(subject.credited_N[position]),
+                token=int(subject.stream_N[position]),
+                tokens=tuple(tried),
+                nats=tuple(nats),
+                row_nats=row_nats,
+                classes=None
+                if classes_V is None
+                else tuple(int(classes_V[token]) for token in tried),
+                whole_vocabulary=row_nats is None,
+            )
+        )
+
+    def _substitutes(self, row_V: Row, position: int) -> list[int]:
+        """Return the tokens to try, the true one among them, in an order that tells nothing.
+
+        Half are the likeliest of the blind row; the rest is drawn, one of each token class in turn.
+        """
+        subject, count = self._subject, self._counts.target_tokens
+        true = int(subject.stream_N[position])
+        likely = [int(t) for t in np.argsort(-row_V, kind="stable")[: count // 2 + 1]]
+        chosen = dict.fromkeys([true, *likely[: max(1, count // 2)]])
+        label = f"{self._label}/substitutes/{position}"
+        numbers = self._draws.numbers(label)
+        classes_V = subject.token_classes_V
+        groups = (
+            [np.arange(subject.vocab_size)]
+            if classes_V is None
+            else [np.flatnonzero(classes_V == kind) for kind in np.unique(classes_V)]
+        )
+        for turn in range(count * 4):
+            if len(chosen) >= min(count, subject.vocab_size):
+                break
+            group = groups[turn % len(groups)]
+            chosen[int(group[next(numbers) % len(group)])] = None
+        return self._draws.shuffled(f"{label}/order", list(chosen))
+
+    def _future(self, answers: Answers, position: int, first: int, end: int) -> None:
+        subject = self._subject
+        tokens = len(subject.stream_N)
+        block_n = _tokens(subject.stream_N[first:end])
+        start = self._draws.below(f"{self._label}/splice/{position}", tokens)
+        elsewhere = (start + np.arange(end - position - 1)) % tokens
+        block_n[position + 1 - first :] = subject.stream_N[elsewhere]
+        if block_n[position + 1 - first] == subject.stream_N[position + 1]:
+            block_n[position + 1 - first] = (int(block_n[position + 1 - first]) + 1) % (
+                subject.vocab_size
+            )
+        count = position + 1 - first
+        nats_n = answers.score(block_n, first)[:count]
+        credited_n = subject.credited_N[first : position + 1]
+        gap_n = nats_n - credited_n
+        worst = int(np.argmax(np.abs(gap_n)))
+        self._got.future.append(
+            FutureAnswer(
+                position=position,
+                first=first,
+                gap_nats=float(gap_n[-1]),
+                worst_position=first + worst,
+                worst_credited_nats=float(credited_n[worst]),
+                worst_gap_nats=float(gap_n[worst]),
+                mean_gap_nats=float(gap_n.mean()),
+            )
+        )
+
+    def _repeat(self, answers: Answers, position: int, first: int, end: int) -> None:
+        subject = self._subject
+        nats_n = answers.score(_tokens(subject.stream_N[first:end]), first)
+        gap_n = nats_n - subject.credited_N[first:end]
+        worst = int(np.argmax(np.abs(gap_n)))
+        self._got.repeat.append(
+            RepeatAnswer(
+                first=first,
+                tokens=end - first,
+                mean_gap_nats=float(gap_n.mean()),
+                max_abs_gap_nats=float(abs(gap_n[worst])),
+                worst_position=first + worst,
+            )
+        )
+
+
+def merge(earlier: Challenge | None, later: Challenge) -> Challenge:
+    """Return the answers of several rounds as one record; the span is the least of them."""
+    if earlier is None:
+        return later
+    return replace(
+        later,
+        span_tokens=min(earlier.span_tokens, later.span_tokens),
+        blind=earlier.blind + later.blind,
+        future=earlier.future + later.future,
+        target=earlier.target + later.target,
+        repeat=earlier.repeat + later.repeat,
+        out_of_time=earlier.out_of_time or later.out_of_time,
+    )
+
+
+def _tokens(part_n: Stream) -> npt.NDArray[np.uint32]:
+    return part_n.astype(sdk.TOKEN)
+
+
+def _log_sum(row_V: Row) -> float:
+    top = float(row_V.max())
+    if not math.isfinite(top):
+        return -math.inf
+    return top + math.log(float(np.exp(row_V - top).sum()))
