@@ -1,8 +1,8 @@
 """Questions put afterwards to a fresh process, which sees the stream only as far as each needs.
 
-The stream is replayed with `accept`. Before a block is accepted, the questions drawn in it are asked in rising
-order of position, so that the token at a position has never been shown when it is asked for; at one position
-the order is blind, target, future, from the least to the most revealing; the block's repeat comes last.
+The stream is replayed with `accept`. Before a block is accepted, the questions drawn in it are asked in
+rising order of position, so that the token at a position has never been shown when it is asked for; at one
+position the order is blind, target, future, from the least to the most revealing; the repeat comes last.
 
 `ask` works on anything that answers `score`, `accept` and `predict`: a submission's process, or the judge's
 own scorer with a planted leak (harness.control). It draws no conclusion: `checks` does.

@@ -68,8 +68,8 @@ class Score(_Section, frozen=True):
 
     stream: Literal["as-stored"]
     """One pass, left to right; documents are not reordered."""
-    multiple_of: Annotated[int, msgspec.Meta(ge=1)]
-    """Tokens at the end that do not fill a multiple are not scored (the contest drops its last window)."""
+    tail: Literal["scored"]
+    """Every token counts; the contest's own script drops the last ones that fill no window of 2,048."""
     predict: Literal["required", "optional"]
     max_block_tokens: Annotated[int, msgspec.Meta(ge=1, le=1 << 24)]
 

@@ -1,0 +1,260 @@
+"""Copies that the judge makes and counts: the submission's folder before, the artifact after training.
+
+Only regular files with one name are taken. Links, devices, sockets, pipes, hard links, sparse files and names
+that escape are refused, each with a sentence. What is counted is the apparent size of every byte that crosses
+into the scorer, the manifest included: it carries the scorer's command line and environment.
+
+Never opens a file through a link, never interprets content. Does not decide whether the count is too high.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from checks.contract import Artifact, CountedFile
+from harness.errors import JudgeError, UsageError
+from harness.manifest import FILE_NAME, Manifest, path_problem
+
+CHUNK_BYTES = 1 << 20
+MAX_FOLDER_FILES = 20_000
+MAX_FOLDER_BYTES = 4 << 30
+SKIPPED = frozenset({"__pycache__", "node_modules"})
+"""Folders of a submission that are never copied; neither is anything whose name starts with a dot."""
+
+
+class Refused(Exception):
+    """A file that the judge does not take; the text completes "<path> ..."."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """The submission's folder as the judge copied it."""
+
+    digest: str
+    files: int
+    size_bytes: int
+
+
+def snapshot(folder: Path, into: Path) -> Snapshot:
+    """Copy a submission's folder to INTO, which must not exist; links and devices are copied as nothing.
+
+    Names that start with a dot, and caches, are left out. Raises UsageError for a folder that is too large to
+    be one submission, or cannot be read.
+    """
+    lines: list[str] = []
+    total = 0
+    into.mkdir(parents=True)
+    for path in _regular_files(folder):
+        name = path.relative_to(folder).as_posix()
+        if path_problem(name):
+            continue
+        target = into / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            counted = take(folder, name, target, MAX_FOLDER_BYTES - total)
+        except Refused:
+            continue  # not there for the submission; a declared one is named when the artifact is sealed
+        except OSError as error:
+            raise UsageError(f"{path}: {error.strerror}; make it readable") from None
+        total += counted.size_bytes
+        lines.append(f"{counted.sha256} {counted.size_bytes} {name}\n")
+        if len(lines) > MAX_FOLDER_FILES:
+            raise UsageError(
+                f"{folder}: more than {MAX_FOLDER_FILES} files; keep a submission in a folder of its own"
+            )
+    digest = hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()
+    return Snapshot(digest=digest, files=len(lines), size_bytes=total)
+
+
+def seal(
+    manifest: Manifest,
+    *,
+    folder: Path,
+    code: Path,
+    output: Path,
+    into: Path,
+    cap_bytes: int,
+    tokenizer_bytes: int,
+) -> Artifact:
+    """Copy what the manifest declares into INTO, read-only, and count it.
+
+    `folder` is the submission's own (links can be seen there), `code` the judge's copy of it, `output` what
+    the train phase left. Code lands under the manifest's package name, output at the top. Nothing larger than
+    four caps is copied. Refusals are sentences in the record, never exceptions.
+    """
+    into.mkdir(parents=True)
+    files: list[CountedFile] = []
+    refusals: list[str] = []
+    wanted = [(name, code, "code", f"{manifest.package}/{name}") for name in manifest.artifact.code]
+    wanted += [(name, output, "output", name) for name in manifest.artifact.output]
+    places: set[str] = set()
+    for name, source, origin, laid in wanted:
+        place = str(PurePosixPath(laid.lstrip("/")))
+        if place in places:
+            refusals.append(f"{name}: two declared files would lie at {place}")
+            continue
+        places.add(place)
+        target = into / place
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            if origin == "code":
+                _refuse_link(folder, name)
+            counted = take(source, name, target, 4 * cap_bytes)
+        except (Refused, OSError) as problem:
+            reason = problem.strerror if isinstance(problem, OSError) else str(problem)
+            refusals.append(f"{origin} {name}: {reason}")
+            continue
+        files.append(
+            CountedFile(
+                path=place, size_bytes=counted.size_bytes, sha256=counted.sha256, origin=origin
+            )
+        )
+    files.append(_manifest_bytes(code))
+    _make_read_only(into)
+    lines = sorted(f"{f.sha256} {f.size_bytes} {f.path}\n" for f in files)
+    return Artifact(
+        files=tuple(files),
+        tokenizer_bytes=tokenizer_bytes,
+        refusals=tuple(refusals),
+        digest=hashlib.sha256("".join(lines).encode()).hexdigest(),
+    )
+
+
+def verify(artifact: Artifact, sealed: Path) -> None:
+    """Check that the sealed copy is still what was counted.
+
+    Raises JudgeError where a file differs: something wrote to the judge's own folder.
+    """
+    for file in artifact.files:
+        if file.origin == "manifest":
+            continue
+        path = sealed / file.path
+        if not path.is_file() or path.is_symlink() or _sha256(path) != file.sha256:
+            raise JudgeError(
+                f"sealed file {file.path} is no longer what was sealed; run the seed again"
+            )
+
+
+def take(root: Path, name: str, target: Path, most_bytes: int) -> CountedFile:
+    """Copy ROOT/name to TARGET without following any link on the way; return its size and digest.
+
+    Raises Refused for anything but a regular, dense file with one name and at most `most_bytes` bytes, and
+    OSError where it cannot be read.
+    """
+    descriptor = _open_beneath(root, PurePosixPath(name))
+    with os.fdopen(descriptor, "rb") as source:
+        facts = os.fstat(source.fileno())
+        _refuse_odd(facts, source.fileno())
+        if facts.st_size > most_bytes:
+            raise Refused(f"is {facts.st_size} bytes, far more than the cap; it was not copied")
+        digest, size = hashlib.sha256(), 0
+        with target.open("xb") as out:
+            while chunk := source.read(CHUNK_BYTES):
+                size += len(chunk)
+                if size > most_bytes:
+                    raise Refused("grew while it was being copied")
+                digest.update(chunk)
+                out.write(chunk)
+    return CountedFile(path=name, size_bytes=size, sha256=digest.hexdigest(), origin="")
+
+
+def _open_beneath(root: Path, name: PurePosixPath) -> int:
+    """Open a file below `root`, refusing links at every step; returns a descriptor."""
+    directory = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        for part in name.parts[:-1]:
+            inner = _open_at(part, os.O_RDONLY | os.O_DIRECTORY, directory)
+            os.close(directory)
+            directory = inner
+        # O_NONBLOCK: a named pipe must not make the judge wait for a writer.
+        return _open_at(name.parts[-1], os.O_RDONLY | os.O_NONBLOCK, directory)
+    finally:
+        os.close(directory)
+
+
+def _open_at(part: str, flags: int, directory: int) -> int:
+    try:
+        kind = os.stat(part, dir_fd=directory, follow_symlinks=False).st_mode
+    except FileNotFoundError:
+        raise Refused("is not there") from None
+    if stat.S_ISLNK(kind):
+        raise Refused("is a symbolic link")
+    if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
+        raise Refused("is not a regular file")
+    return os.open(part, flags | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
+
+
+def _refuse_odd(facts: os.stat_result, descriptor: int) -> None:
+    if not stat.S_ISREG(facts.st_mode):
+        raise Refused("is not a regular file")
+    if facts.st_nlink != 1:
+        raise Refused("has several names (hard links)")
+    # A hole found before the end is a sparse file; file systems that cannot tell answer the size.
+    if facts.st_size and os.lseek(descriptor, 0, os.SEEK_HOLE) < facts.st_size:
+        raise Refused("is sparse")
+    os.lseek(descriptor, 0, os.SEEK_SET)
+
+
+def _refuse_link(folder: Path, name: str) -> None:
+    """Name a link as a link: in the judge's copy it is merely absent."""
+    path = folder
+    for part in PurePosixPath(name).parts:
+        path = path / part
+        if path.is_symlink():
+            raise Refused("is a symbolic link")
+    if path.is_file() and path.stat().st_nlink != 1:
+        raise Refused("has several names (hard links)")
+
+
+def _regular_files(folder: Path) -> Iterator[Path]:
+    for place, folders, files in os.walk(folder):
+        folders[:] = sorted(
+            name
+            for name in folders
+            if not name.startswith(".")
+            and name not in SKIPPED
+            and not (Path(place) / name).is_symlink()
+        )
+        for name in sorted(files):
+            if not name.startswith("."):
+                yield Path(place) / name
+
+
+def _manifest_bytes(code: Path) -> CountedFile:
+    path = code / FILE_NAME
+    return CountedFile(
+        path=FILE_NAME, size_bytes=path.stat().st_size, sha256=_sha256(path), origin="manifest"
+    )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _make_read_only(root: Path) -> None:
+    for place, _, files in os.walk(root, topdown=False):
+        for name in files:
+            path = Path(place) / name
+            path.chmod(0o444)
+            os.utime(path, (0, 0))
+        os.utime(place, (0, 0))
+        Path(place).chmod(0o555)
+
+
+def remove(folder: Path) -> None:
+    """Delete a folder, read-only parts included; what is not there is fine."""
+    if not folder.exists():
+        return
+    for place, folders, _ in os.walk(folder):
+        for name in (".", *folders):
+            path = Path(place) / name
+            if not path.is_symlink():
+                path.chmod(0o755)
+    shutil.rmtree(folder)
