@@ -215,18 +215,19 @@ def lower_tail(t: float | Floats, df: float | Floats) -> Floats:
 def seeds_needed(sample: Sample, baseline: Sample, margin: Margin) -> tuple[int | None, str]:
     """Return the least number of seeds that would reach alpha by the ruleset's own test, or None and why.
 
-    Mean and deviation are taken to stay as they are, and the baseline keeps its own seeds. Every number up to
-    MAX_SEEDS is tried, since with more seeds Welch's degrees of freedom may fall.
+    Mean and deviation are taken to stay as they are, and the baseline keeps its seeds. Where the seeds at
+    hand do not reach it, only larger numbers count. All up to MAX_SEEDS are tried: Welch's p may rise again.
     """
     null_nats = margin.margin_nats if margin.margin_in_null else 0.0
     gain_nats = baseline.mean - sample.mean - null_nats
     if gain_nats <= 0:
         bar = f"above the margin of {null_nats:g}" if null_nats else "above 0"
         return None, f"no number of seeds helps while the improvement is not {bar}"
-    undefined = _read(sample, baseline, margin.test, null_nats).undefined
-    if undefined:
-        return None, undefined
-    n = np.arange(max(2, margin.min_seeds), MAX_SEEDS + 1, dtype=np.float64)
+    reading = _read(sample, baseline, margin.test, null_nats)
+    if reading.p is None:
+        return None, reading.undefined
+    least = 2 if reading.p < margin.alpha else len(sample.nats_per_token)
+    n = np.arange(max(least, margin.min_seeds), MAX_SEEDS + 1, dtype=np.float64)
     if margin.test == "welch":
         error, df = welch(sample.std or 0.0, n, baseline.std or 0.0, len(baseline.nats_per_token))
     else:
