@@ -1,8 +1,9 @@
 """Train data as open descriptors, made before the clock starts and handed over when it does.
 
-Each shard is copied into a sealed, read-only memory file: it has no path that would lead to the validation data
-beside it, nobody can write to it, and it is gone with its last descriptor. Data that would take more than a
-quarter of the memory is handed over as descriptors of the files themselves, and `Handover.hidden` says so.
+Each shard is copied into a sealed, read-only memory file: it has no path that would lead to the validation
+data beside it, nobody can write to it, and it is gone with its last descriptor. Data that would take more
+than a quarter of the memory is handed over as descriptors of the files themselves, and `Handover.hidden`
+says so.
 """
 
 from __future__ import annotations

@@ -86,7 +86,7 @@ class Tree:
                     *(str(theirs.fileno()), json.dumps(policy), "--"),
                     *resolve(command, cwd),
                 ],
-                stdin=channel,
+                stdin=channel.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
@@ -123,6 +123,12 @@ class Tree:
         """Return whether the command itself has ended (its children may live on)."""
         self._listen(0.0)
         return self.exit_status is not None or self.gone
+
+    def wait_exited(self, deadline: Deadline) -> bool:
+        """Wait until the command itself has ended, or the deadline; return whether it has."""
+        while not self.exited and not deadline.passed:
+            self._listen(max(0.0, deadline.remaining_s))
+        return self.exited
 
     def wait_gone(self, deadline: Deadline) -> bool:
         """Wait until no process of the tree is left, or the deadline; return whether none is."""
