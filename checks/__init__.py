@@ -1,1 +1,21 @@
-"""One rule a module: evidence in, finding out."""
+"""One rule a module: evidence in, finding out.
+
+`ORDER` lists the ids in the order of a report. Every check is a pure function of the records in
+`checks.contract`; none knows another, and none knows the harness.
+"""
+
+ORDER = (
+    "time.setup",
+    "time.train",
+    "time.load",
+    "time.score",
+    "bytes.artifact",
+    "score.complete",
+    "score.bytes",
+    "order.future",
+    "order.blind",
+    "norm.sum",
+    "norm.target",
+    "repro.score",
+    "stats.margin",
+)

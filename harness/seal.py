@@ -13,8 +13,8 @@ import hashlib
 import os
 import shutil
 import stat
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from checks.contract import Artifact, CountedFile
@@ -39,6 +39,8 @@ class Snapshot:
     digest: str
     files: int
     size_bytes: int
+    refused: dict[str, str] = field(default_factory=dict)
+    """Names that were not copied because of what they are, each with the reason."""
 
 
 def snapshot(folder: Path, into: Path) -> Snapshot:
@@ -48,9 +50,10 @@ def snapshot(folder: Path, into: Path) -> Snapshot:
     be one submission, or cannot be read.
     """
     lines: list[str] = []
+    refused: dict[str, str] = {}
     total = 0
     into.mkdir(parents=True)
-    for path in _regular_files(folder):
+    for path in _entries(folder):
         name = path.relative_to(folder).as_posix()
         if path_problem(name):
             continue
@@ -58,8 +61,10 @@ def snapshot(folder: Path, into: Path) -> Snapshot:
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
             counted = take(folder, name, target, MAX_FOLDER_BYTES - total)
-        except Refused:
-            continue  # not there for the submission; a declared one is named when the artifact is sealed
+        except Refused as problem:
+            # Not there for the submission; a declared one is named when the artifact is sealed.
+            refused[name] = str(problem)
+            continue
         except OSError as error:
             raise UsageError(f"{path}: {error.strerror}; make it readable") from None
         total += counted.size_bytes
@@ -69,14 +74,14 @@ def snapshot(folder: Path, into: Path) -> Snapshot:
                 f"{folder}: more than {MAX_FOLDER_FILES} files; keep a submission in a folder of its own"
             )
     digest = hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()
-    return Snapshot(digest=digest, files=len(lines), size_bytes=total)
+    return Snapshot(digest=digest, files=len(lines), size_bytes=total, refused=refused)
 
 
 def seal(
     manifest: Manifest,
     *,
-    folder: Path,
     code: Path,
+    refused: Mapping[str, str],
     output: Path,
     into: Path,
     cap_bytes: int,
@@ -84,9 +89,9 @@ def seal(
 ) -> Artifact:
     """Copy what the manifest declares into INTO, read-only, and count it.
 
-    `folder` is the submission's own (links can be seen there), `code` the judge's copy of it, `output` what
-    the train phase left. Code lands under the manifest's package name, output at the top. Nothing larger than
-    four caps is copied. Refusals are sentences in the record, never exceptions.
+    `code` is the judge's copy of the submission's folder and `refused` what was not copied into it;
+    `output` is what the train phase left. Code lands under the manifest's package name, output at the
+    top. Nothing larger than four caps is copied. Refusals are sentences in the record, never exceptions.
     """
     into.mkdir(parents=True)
     files: list[CountedFile] = []
@@ -104,7 +109,7 @@ def seal(
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
             if origin == "code":
-                _refuse_link(folder, name)
+                _recall(refused, name)
             counted = take(source, name, target, 4 * cap_bytes)
         except (Refused, OSError) as problem:
             reason = problem.strerror if isinstance(problem, OSError) else str(problem)
@@ -201,29 +206,23 @@ def _refuse_odd(facts: os.stat_result, descriptor: int) -> None:
     os.lseek(descriptor, 0, os.SEEK_SET)
 
 
-def _refuse_link(folder: Path, name: str) -> None:
+def _recall(refused: Mapping[str, str], name: str) -> None:
     """Name a link as a link: in the judge's copy it is merely absent."""
-    path = folder
-    for part in PurePosixPath(name).parts:
-        path = path / part
-        if path.is_symlink():
-            raise Refused("is a symbolic link")
-    if path.is_file() and path.stat().st_nlink != 1:
-        raise Refused("has several names (hard links)")
+    for part in (name, *map(str, PurePosixPath(name).parents)):
+        if part in refused:
+            raise Refused(refused[part])
 
 
-def _regular_files(folder: Path) -> Iterator[Path]:
+def _entries(folder: Path) -> Iterator[Path]:
+    """Yield every file, and every link to a folder, that may belong to a submission."""
     for place, folders, files in os.walk(folder):
-        folders[:] = sorted(
-            name
-            for name in folders
-            if not name.startswith(".")
-            and name not in SKIPPED
-            and not (Path(place) / name).is_symlink()
-        )
-        for name in sorted(files):
+        here = Path(place)
+        kept = sorted(name for name in folders if not name.startswith(".") and name not in SKIPPED)
+        links = [name for name in kept if (here / name).is_symlink()]
+        folders[:] = [name for name in kept if name not in links]
+        for name in sorted([*files, *links]):
             if not name.startswith("."):
-                yield Path(place) / name
+                yield here / name
 
 
 def _manifest_bytes(code: Path) -> CountedFile:

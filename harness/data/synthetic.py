@@ -85,6 +85,7 @@ class Lexicon:
         """Build every word class and the tables of each topic."""
         draw = draws("lexicon")
         self._seen: set[str] = set()
+        self._fixed: dict[str, Table] = {}
         self.syllables = self._syllables(draw)
         self.particles = [self._word(draw, 1) for _ in range(24)]
         self.nouns = [self._word(draw, 1 + below(draw, 3)) for _ in range(1400)]
@@ -118,6 +119,17 @@ class Lexicon:
                 self._seen.add(word)
                 return word
             syllables += below(draw, 4) == 0
+
+    def fixed(self, piece: str) -> Table:
+        """Return the table of a template's piece that is not drawn: a particle's number, or a mark."""
+        if piece not in self._fixed:
+            number = piece.lstrip(",")
+            if number.isdigit():
+                text = f"{',' if piece.startswith(',') else ''} {self.particles[int(number)]}"
+            else:
+                text = f" {piece}" if piece in "(“" else piece
+            self._fixed[piece] = [text] * TABLE
+        return self._fixed[piece]
 
     def _idiom(self, draw: Draw) -> str:
         noun = self.nouns[below(draw, 300)]
@@ -237,7 +249,7 @@ def document(lexicon: Lexicon, story: Story, key: str) -> str:
     """Return one document of 20 to 129 sentences in paragraphs."""
     draw = draws(f"document/{key}")
     tables = _document_tables(lexicon, story, draw)
-    patterns = [_compile(template, tables, lexicon.particles) for template in TEMPLATES]
+    patterns = [_compile(template, tables, lexicon) for template in TEMPLATES]
     # A document prefers some of the patterns: style is something to learn from the history.
     liked = [patterns[min(below(draw, 24), below(draw, 24))] for _ in range(12)] + patterns[:4]
     sentences: list[str] = []
@@ -280,18 +292,9 @@ def _document_tables(lexicon: Lexicon, story: Story, draw: Draw) -> dict[str, Ta
     }
 
 
-def _compile(template: str, tables: dict[str, Table], particles: list[str]) -> list[Table]:
-    """Return one table for each piece of the template; what is fixed becomes a table of one string."""
-    pattern: list[Table] = []
-    for piece in template.split():
-        if piece in tables:
-            pattern.append(tables[piece])
-        elif piece.lstrip(",").isdigit():
-            comma = "," if piece.startswith(",") else ""
-            pattern.append([f"{comma} {particles[int(piece.lstrip(','))]}"] * TABLE)
-        else:
-            pattern.append([f" {piece}" if piece in "(“" else piece] * TABLE)
-    return pattern
+def _compile(template: str, tables: dict[str, Table], lexicon: Lexicon) -> list[Table]:
+    """Return one table for each piece of the template; what is fixed is a table of one string."""
+    return [tables.get(piece) or lexicon.fixed(piece) for piece in template.split()]
 
 
 def _finish(words: str, draw: Draw) -> str:

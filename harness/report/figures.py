@@ -81,8 +81,10 @@ def short(value: float) -> str:
     if not math.isfinite(value):
         return figure(value)
     for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if size <= abs(value) < 1e15:
+        if max(size, 1e4) <= abs(value) < 1e15:
             return f"{value / size:.4g}{letter}"
+    if 1e3 <= abs(value) < 1e4:
+        return f"{value:,.5g}"
     return f"{value:.5g}" if value else "0"
 
 

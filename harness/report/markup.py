@@ -29,7 +29,7 @@ Child = str | None
 """Text, which is escaped, or Safe, which is not; None is nothing."""
 
 
-def tag(name: str, *children: Child, **attributes: Attribute) -> Safe:
+def tag(name: str, /, *children: Child, **attributes: Attribute) -> Safe:
     """Return one element.
 
     Attribute names lose a trailing underscore and turn the others into hyphens (`class_`, `stroke_width`;
@@ -43,10 +43,14 @@ def tag(name: str, *children: Child, **attributes: Attribute) -> Safe:
     return Safe(f"{opening}>{join(children)}</{name}>")
 
 
-def join(children: Iterable[Child], separator: str = "") -> Safe:
-    """Return the children one after another, each escaped unless Safe; so is the separator."""
-    parts = (_content(child) for child in children if child is not None)
-    return Safe(_content(separator).join(parts))
+def join(children: Iterable[Child]) -> Safe:
+    """Return the children one after another, each escaped unless Safe."""
+    return Safe("".join(_content(child) for child in children if child is not None))
+
+
+def lines(children: Iterable[Child]) -> Safe:
+    """Return the children each on a line of its own, which keeps the source of a page readable."""
+    return Safe("\n".join(_content(child) for child in children if child is not None))
 
 
 def constant(markup: str) -> Safe:

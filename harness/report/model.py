@@ -51,7 +51,7 @@ class DataFacts(_Part, frozen=True):
     vocab_size: int
     tokenizer_sha256: str | None
     train_tokens: int
-    train_text_bytes: int
+    train_text_bytes: int | None
     train_sha256: str
     val_tokens: int
     val_text_bytes: int

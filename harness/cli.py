@@ -1,0 +1,82 @@
+"""The `harness` command: a group whose commands are imported when they are asked for.
+
+`harness --help` imports click and nothing else. Every HarnessError becomes one sentence on stderr and its
+exit code, here and nowhere else; anything unexpected is exit 3, the judge's own failure, with a
+traceback.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import traceback
+
+import click
+
+from harness import __version__
+from harness.errors import EXIT_JUDGE, HarnessError
+
+COMMANDS = {
+    "run": ("harness.commands.run", "run", "Train, seal, score and judge a submission."),
+    "data": ("harness.commands.data", "data", "Build and verify data folders."),
+    "baseline": ("harness.commands.baseline", "baseline", "Make a baseline of a finished run."),
+    "report": ("harness.commands.report", "report", "Judge a run's evidence again and show it."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands' names and help without importing them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names, sorted."""
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return one command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute, _ = COMMANDS[cmd_name]
+        command = getattr(importlib.import_module(module), attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands from the table."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, COMMANDS[name][2]) for name in sorted(COMMANDS)])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="harness")
+def group() -> None:
+    """Judge machine-learning contest submissions: clocks, bytes, probabilities, statistics.
+
+    Exit codes: 0 every required check passes; 1 a rule is broken; 2 usage, manifest or data; 3 the judge
+    could not conclude (it failed, the machine failed, or a required check had nothing to judge).
+    """
+
+
+def main() -> None:
+    """Run the command line; ends the process."""
+    try:
+        sys.exit(group(standalone_mode=False) or 0)
+    except click.exceptions.Exit as ended:
+        sys.exit(ended.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("stopped", err=True)
+        sys.exit(EXIT_JUDGE)
+    except HarnessError as error:
+        click.echo(f"harness: {_plain(str(error))}", err=True)
+        sys.exit(error.exit_code)
+    except Exception:
+        traceback.print_exc()
+        click.echo("harness: this is a fault of the judge, not of the submission", err=True)
+        sys.exit(EXIT_JUDGE)
+
+
+def _plain(text: str) -> str:
+    """Neutralise control characters: file names in a message may be anybody's."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

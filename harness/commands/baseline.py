@@ -1,0 +1,85 @@
+"""`harness baseline`: a finished run as the thing that the next one has to beat."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.errors import UsageError
+
+if TYPE_CHECKING:
+    from harness.report.model import Report
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option(
+    "--out", "target", required=True, type=click.Path(path_type=Path), help="A .toml file."
+)
+@click.option("--name", default="", help="What the baseline is called; by default the submission.")
+def baseline(run: Path, target: Path, name: str) -> None:
+    """Write the seeds of RUN, which must have a report, as a baseline file for `harness run --baseline`.
+
+    Every check but stats.margin must have passed: a score that is not valid is nothing to beat.
+    """
+    from msgspec import DecodeError, ValidationError
+
+    from harness.journal import write_atomically
+    from harness.report.model import decode
+    from harness.ruleset import parse_baseline
+
+    try:
+        report = decode((run / "report.json").read_bytes())
+    except OSError as error:
+        raise UsageError(f"{run / 'report.json'}: {error.strerror}; finish the run first") from None
+    except (DecodeError, ValidationError) as error:
+        raise UsageError(
+            f"{run / 'report.json'}: not a report ({error}); name a run folder"
+        ) from None
+    _refuse_invalid(report)
+    text = render(report, name or report.submission.name)
+    parse_baseline(text, str(target))
+    try:
+        write_atomically(target, text.encode())
+    except OSError as error:
+        raise UsageError(f"{target}: {error.strerror}; choose a writable place") from None
+    click.echo(f"{target}: {len(report.seeds)} seeds of {report.run_id}")
+
+
+def _refuse_invalid(report: Report) -> None:
+    bad = [
+        finding.id
+        for finding in report.findings
+        if finding.id in report.required
+        and finding.id != "stats.margin"
+        and finding.status != "PASS"
+    ]
+    if bad:
+        raise UsageError(
+            f"{report.run_id}: {bad[0]} did not pass, so its scores are nothing to beat; "
+            "make a baseline of a run whose checks pass"
+        )
+
+
+def render(report: Report, name: str) -> str:
+    """Return the baseline file; strings are JSON strings, which TOML reads alike."""
+    import json
+
+    seeds = [seed for seed in report.seeds if seed.nats_per_token is not None]
+    first = seeds[0]
+    values = ", ".join(repr(seed.nats_per_token) for seed in seeds)
+    return "\n".join(
+        [
+            "schema = 1",
+            f"name = {json.dumps(name)}",
+            f"date = {json.dumps(report.created_utc[:10])}",
+            f"source = {json.dumps(f'harness run {report.run_id}, ruleset {report.ruleset.name}')}",
+            f"seeds = [{', '.join(str(seed.seed) for seed in seeds)}]",
+            f"nats_per_token = [{values}]",
+            f"bytes_per_token = {first.bytes / first.tokens!r}",
+            f"val_text_sha256 = {json.dumps(report.data.val_text_sha256 or '')}",
+            "",
+        ]
+    )

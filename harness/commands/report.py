@@ -1,0 +1,21 @@
+"""`harness report`: the verdict of a run's evidence, worked out again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print report.json instead of the summary.")
+def report(run: Path, as_json: bool) -> int:
+    """Judge the evidence of RUN again, without running the submission, and show the result.
+
+    Steps that were never finished are reported as NOT-RUN. The exit code is the verdict's.
+    """
+    from harness.commands.show import conclude
+    from harness.run import Run
+
+    return conclude(Run(run), as_json=as_json)

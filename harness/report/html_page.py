@@ -1,0 +1,136 @@
+"""A report as one HTML page that needs nothing else: no script, no network, no font, no picture file.
+
+Every word of a submission passes through harness.report.markup, which escapes whatever it did not build
+itself; should something slip through all the same, the page's Content-Security-Policy forbids scripts and
+any request.
+
+Does not catch: a browser that ignores the policy of a page opened from a disk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from checks.contract import Status
+from harness.report import html_sections as sections
+from harness.report import reading
+from harness.report.escape import visible
+from harness.report.figures import count, duration, figure, quantity
+from harness.report.html_parts import MESSAGE, name, state
+from harness.report.markup import Safe, constant, lines, tag
+from harness.report.model import Report
+from harness.report.page_style import sheet
+
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
+
+
+def render_html(report: Report) -> str:
+    """Return the report as a whole HTML document, UTF-8 when written, line feed at the end."""
+    document = tag("html", lines((_head(report), _body(report))), lang="en")
+    return f"<!doctype html>\n{document}\n"
+
+
+def _head(report: Report) -> Safe:
+    # The title is what a tab shows: verdict first, then whose.
+    title = f"{_word(report)}: {visible(report.submission.name, 80)}"
+    parts = (
+        tag("meta", charset="utf-8"),
+        tag("meta", http_equiv="Content-Security-Policy", content=_POLICY),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("meta", name="color-scheme", content="light dark"),
+        tag("meta", name="referrer", content="no-referrer"),
+        tag("meta", name="generator", content=f"harness {name(report.harness_version)}"),
+        tag("title", title),
+        tag("style", constant(sheet())),
+    )
+    return tag("head", lines(parts))
+
+
+def _body(report: Report) -> Safe:
+    parts = (
+        sections.checks(report),
+        sections.steps(report),
+        sections.seeds(report),
+        sections.times(report),
+        sections.artifact(report),
+        sections.peeking(report),
+        sections.stream(report),
+        sections.guarantees(report),
+        sections.judged(report),
+    )
+    whole = (
+        tag("a", "Skip to the checks", href="#checks", class_="skip"),
+        _header(report),
+        tag("main", lines(parts), class_="wrap"),
+        _footer(report),
+    )
+    return tag("body", lines(whole))
+
+
+def _word(report: Report) -> str:
+    return "UNDECIDED" if report.verdict is Status.NOT_RUN else str(report.verdict)
+
+
+def _header(report: Report) -> Safe:
+    ruleset = f"{name(report.ruleset.name)} {name(report.ruleset.version)}"
+    eyebrow = f"Ruleset {ruleset} · data {name(report.data.name)} · run {name(report.run_id)}"
+    meaning = reading.VERDICTS[report.verdict]
+    if report.verdict is Status.NOT_RUN:
+        meaning = f"{report.verdict}: {meaning.removeprefix('undecided: ')}"
+    return tag(
+        "header",
+        tag(
+            "div",
+            tag("p", eyebrow, class_="eyebrow text"),
+            tag(
+                "h1",
+                tag("span", _word(report), class_="word"),
+                tag("span", meaning, class_="meaning"),
+                tag("span", name(report.submission.name), class_="who text"),
+            ),
+            tag("p", visible(report.verdict_message, MESSAGE), class_="message text"),
+            tag("dl", *_keys(report), class_="keys"),
+            class_="wrap",
+        ),
+        class_=state(report.verdict),
+    )
+
+
+def _keys(report: Report) -> Iterator[Safe]:
+    """Yield the figures that everybody looks for first."""
+    facts = reading.comparison(report)
+    seeds = count(len(report.seeds), "seed")
+    yield _key(
+        "Nats per token", figure(report.nats_per_token_mean, "nats/token"), f"mean of {seeds}"
+    )
+    yield _key("Bits per byte", figure(report.bits_per_byte_mean, "bits/byte"), f"mean of {seeds}")
+    if facts.improvement_nats is not None:
+        over = name(report.baseline.name) if report.baseline else "the baseline"
+        yield _key(
+            "Improvement", figure(facts.improvement_nats, "nats/token"), f"nats/token over {over}"
+        )
+    largest, cap = reading.largest_artifact(report), reading.cap_bytes(report)
+    size = figure(largest.artifact_bytes if largest else None)
+    yield _key("Artifact bytes", size, f"cap {quantity(cap)}" if cap is not None else "")
+    attempts = f"in {count(report.attempts, 'attempt')}"
+    yield _key(
+        "Time", duration(report.wall_s), attempts if report.attempts != 1 else "on the wall clock"
+    )
+
+
+def _key(term: str, value: str, below: str) -> Safe:
+    return tag(
+        "div",
+        tag("dt", term),
+        tag("dd", value, tag("small", below) if below else None, class_="text"),
+    )
+
+
+def _footer(report: Report) -> Safe:
+    meaning = reading.EXIT_CODES.get(report.exit_code, "not a code of this judge")
+    by = f"harness {name(report.harness_version)}, {visible(report.created_utc, 40)}"
+    text = (
+        f"Exit code {figure(report.exit_code)}: {meaning}. Written by {by}. report.json, beside this "
+        "page, is the record; this page only shows it."
+    )
+    return tag("footer", tag("div", text, class_="wrap text"))

@@ -1,0 +1,432 @@
+"""The sections of report.html, each a function of the report: markup, or None where it does not apply."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from checks.contract import Finding, PhaseTime
+from harness.report import chart_budget, chart_score, reading
+from harness.report.escape import visible
+from harness.report.figures import count, duration, figure, quantity, seed_name, short, versus
+from harness.report.html_parts import (
+    MESSAGE,
+    VALUE,
+    badge,
+    drawing,
+    framed,
+    mono,
+    name,
+    outlined,
+    power_sentence,
+    section,
+    state,
+    table,
+)
+from harness.report.markup import Child, Safe, join, tag
+from harness.report.model import Machine, Report, SeedResult
+
+_MOST_SEEDS = 50
+"""Seeds listed in a table; report.json has them all."""
+_MOST_FILES = 100
+_HALF = 440.0
+"""Width of a chart that stands beside another, or alone on a phone."""
+
+
+def steps(report: Report) -> Safe:
+    """Return what to do next."""
+    items = (tag("li", visible(step, MESSAGE)) for step in reading.next_steps(report))
+    return section("next", "What to do next", tag("ul", *items, class_="steps"))
+
+
+# Checks.
+
+
+def checks(report: Report) -> Safe:
+    """Return a line a check: status, measure, limit, message, power, and its evidence to open."""
+    if not report.findings:
+        return section("checks", "Checks", tag("p", "None: the run did not get as far as a check."))
+    counted = Counter(str(found.status) for found in report.findings)
+    summary = ", ".join(f"{n} {status}" for status, n in counted.most_common())
+    head = (
+        ("Status", None),
+        ("Check", None),
+        ("Measured / limit", "num"),
+        ("What was found", None),
+    )
+    rows = [_check(found, report) for found in report.findings]
+    return section(
+        "checks",
+        "Checks",
+        tag("p", f"{summary}.", class_="note"),
+        framed(
+            tag("caption", "Each check over all seeds", class_="hidden"), head, rows, "checks stack"
+        ),
+    )
+
+
+def _check(found: Finding, report: Report) -> Safe:
+    power = power_sentence(found)
+    body: list[Child] = [tag("p", visible(found.message, MESSAGE), class_="text")]
+    if found.id not in report.required:
+        body.append(tag("p", "Advisory: the ruleset does not require it.", class_="advisory"))
+    if power:
+        body.append(tag("p", power, class_="power"))
+    body.append(_evidence(found, report))
+    return tag(
+        "tr",
+        tag("td", badge(found.status), role="cell", class_="state"),
+        tag("th", name(found.id), scope="row", role="rowheader"),
+        tag("td", _measure(found), role="cell", class_="num"),
+        tag("td", *body, role="cell", class_="found"),
+        role="row",
+        class_=state(found.status),
+    )
+
+
+def _measure(found: Finding) -> str:
+    unit = visible(found.unit, 24)
+    if found.limit is not None:
+        return versus(found.measured, found.limit, unit)
+    return "–" if found.measured is None else quantity(found.measured, unit)
+
+
+def _evidence(found: Finding, report: Report) -> Safe | None:
+    own = {**found.evidence, **({"power": found.power} if found.power else {})}
+    parts: list[Child] = [outlined(own)] if own else []
+    for seed in report.seeds[:_MOST_SEEDS]:
+        here = reading.finding(seed.findings, found.id)
+        if here is not None and len(report.seeds) > 1:
+            parts += _evidence_of_seed(here, seed, same=here.evidence == found.evidence)
+    if not parts:
+        return None
+    summary = tag("summary", "Evidence", tag("span", f" for {name(found.id)}", class_="hidden"))
+    return tag("details", summary, tag("div", *parts, class_="evidence"))
+
+
+def _evidence_of_seed(found: Finding, seed: SeedResult, *, same: bool) -> Iterator[Safe]:
+    yield tag("h3", f"Seed {seed_name(seed.seed)}: {found.status}")
+    yield tag("p", visible(found.message, MESSAGE), class_="text")
+    if found.evidence and not same:
+        yield outlined(found.evidence)
+
+
+# Seeds.
+
+
+def seeds(report: Report) -> Safe:
+    """Return the seeds beside baseline and threshold, drawn and as a table, with the statistics."""
+    if not report.seeds:
+        return section("seeds", "Seeds", tag("p", "No seed was run."))
+    heading = "Seeds against the baseline" if report.baseline else "Seeds"
+    return section(
+        "seeds",
+        heading,
+        *(tag("p", sentence) for sentence in _statistics(report)),
+        drawing(chart_score.seeds, report, "chart-seeds"),
+        _seed_table(report),
+        _reading_table(report),
+    )
+
+
+def _statistics(report: Report) -> Iterator[str]:
+    facts = reading.comparison(report)
+    if facts.improvement_nats is not None:
+        interval = facts.improvement_interval
+        between = (
+            f" (95% interval {' to '.join(figure(end, 'nats/token') for end in interval)})"
+            if interval
+            else ""
+        )
+        yield f"Improvement: {quantity(facts.improvement_nats, 'nats/token')}{between}."
+    elif report.baseline is None:
+        yield "There is no baseline, so nothing is compared."
+    if facts.seeds_needed is not None:
+        yield (
+            f"At this mean and deviation, {count(int(facts.seeds_needed), 'seed')} would be needed."
+        )
+
+
+def _seed_table(report: Report) -> Safe:
+    headings = (
+        ("Seed", False),
+        ("Nats/token", True),
+        ("Bits/byte", True),
+        ("Tokens", True),
+        ("Artifact bytes", True),
+        ("Questions", True),
+        ("Time", True),
+    )
+    rows = [
+        (
+            seed_name(seed.seed),
+            _or_dash(seed.nats_per_token, "nats/token"),
+            _or_dash(seed.bits_per_byte, "bits/byte"),
+            figure(seed.tokens),
+            _or_dash(seed.artifact_bytes),
+            figure(sum(seed.challenges.values())),
+            duration(sum(time.wall_s for time in seed.phases)),
+        )
+        for seed in report.seeds[:_MOST_SEEDS]
+    ]
+    caption = f"{count(len(report.seeds), 'seed')}{_cut(len(report.seeds), _MOST_SEEDS)}"
+    return table(caption, headings, rows, "seeds stack")
+
+
+def _reading_table(report: Report) -> Safe | None:
+    found = reading.readings(report)
+    if not found:
+        return None
+    headings = (("Test", False), ("Null hypothesis", False), ("p", True))
+    rows = []
+    for row in found:
+        null = (
+            f"better by no more than {row.margin_nats:g} nats" if row.margin_nats else "no better"
+        )
+        decides = tag("strong", " (decides)") if row.deciding else None
+        p = "undefined" if row.p is None else figure(row.p)
+        rows.append((name(row.test), join((null, decides)), p))
+    return table("Both tests under both null hypotheses, one-sided", headings, rows, "readings")
+
+
+def _or_dash(value: float | None, unit: str = "") -> str:
+    return "–" if value is None else figure(value, unit)
+
+
+def _cut(total: int, most: int) -> str:
+    return f", the first {most} shown" if total > most else ""
+
+
+# Time and bytes.
+
+
+def times(report: Report) -> Safe | None:
+    """Return the phases of each seed against their budgets."""
+    if not any(seed.phases for seed in report.seeds):
+        return None
+    return section(
+        "time",
+        "Time",
+        tag(
+            "p",
+            "Each bar is a phase on the judge's clock; the shade behind it is its budget.",
+            class_="note",
+        ),
+        drawing(chart_budget.phases, report, "chart-time"),
+        tag(
+            "details",
+            tag("summary", "Phases as a table"),
+            *(_phase_table(seed) for seed in report.seeds[:_MOST_SEEDS]),
+            class_="wide-details",
+        ),
+    )
+
+
+def _phase_table(seed: SeedResult) -> Safe:
+    headings = (
+        ("Phase", False),
+        ("Took", True),
+        ("Budget", True),
+        ("Ended", False),
+        ("Largest memory", True),
+    )
+    rows = [_phase_row(time) for time in seed.phases]
+    return table(f"Seed {seed_name(seed.seed)}", headings, rows, "stack")
+
+
+def _phase_row(time: PhaseTime) -> Sequence[Child]:
+    grace = f" + {short(time.grace_s)} s grace" if time.grace_s else ""
+    ended = f"{time.outcome}: {time.detail}" if time.detail else str(time.outcome)
+    memory = "not measured" if time.peak_rss_mb is None else quantity(time.peak_rss_mb, "MB")
+    return (
+        name(time.phase),
+        quantity(time.wall_s, "s"),
+        f"{quantity(time.budget_s, 's')}{grace}",
+        visible(ended, VALUE),
+        memory,
+    )
+
+
+def artifact(report: Report) -> Safe | None:
+    """Return the files of the largest artifact against the cap."""
+    seed = reading.largest_artifact(report)
+    if seed is None:
+        return None
+    headings = (("File", False), ("Bytes", True), ("From", False), ("SHA-256", False))
+    files = sorted(seed.artifact_files, key=lambda file: (-file.size_bytes, file.path))
+    rows = [
+        (name(file.path), figure(file.size_bytes), name(file.origin), mono(file.sha256))
+        for file in files[:_MOST_FILES]
+    ]
+    caption = f"{count(len(files), 'file')}{_cut(len(files), _MOST_FILES)}"
+    return section(
+        "bytes",
+        "Bytes",
+        tag(
+            "p",
+            f"Everything that crosses into the scorer, counted by the judge: seed "
+            f"{seed_name(seed.seed)}, the largest artifact of this run.",
+            class_="note",
+        ),
+        drawing(chart_budget.artifact, report, "chart-bytes"),
+        tag(
+            "details",
+            tag("summary", "Files as a table"),
+            table(caption, headings, rows, "stack"),
+            class_="wide-details",
+        ),
+    )
+
+
+# Challenges and the stream.
+
+
+def peeking(report: Report) -> Safe | None:
+    """Return blind answers against credited ones, and the bound on the gain."""
+    drawn = (
+        ("Blind answers against credited ones", chart_score.scatter(report, "chart-blind", _HALF)),
+        ("Mean gain from peeking, with its bounds", chart_score.gain(report, "chart-gain", _HALF)),
+    )
+    figures = [tag("figure", tag("figcaption", text), image) for text, image in drawn if image]
+    if not figures:
+        return None
+    return section(
+        "peeking",
+        "What peeking could have gained",
+        tag(
+            "p",
+            "A fresh process, which had not been shown the token, was asked for it afterwards. An honest "
+            "score lies on the line; one that saw its token lies above it.",
+            class_="note",
+        ),
+        tag("div", *figures, class_="pair"),
+    )
+
+
+def stream(report: Report) -> Safe | None:
+    """Return the credited loss along the stream."""
+    figure_ = drawing(chart_score.curve, report, "chart-curve")
+    if figure_ is None:
+        return None
+    note = "Credited nats per token of each stretch of the stream, in the order in which it was scored."
+    return section("stream", "Loss over the stream", tag("p", note, class_="note"), figure_)
+
+
+# Where it ran, and what it was.
+
+
+def guarantees(report: Report) -> Safe | None:
+    """Return what the sandbox promises on this machine."""
+    if not report.guarantees:
+        return None
+    headings = (
+        ("Guarantee", False),
+        ("On this machine", False),
+        ("Required", False),
+        ("Means", False),
+    )
+    rows = []
+    for held in report.guarantees:
+        style = "held" if held.state in reading.HELD else "loose"
+        required = "yes" if held.required else "no"
+        state_ = tag("span", held.state, class_=style)
+        rows.append((name(held.name), state_, required, visible(held.means, VALUE)))
+    return section(
+        "guarantees",
+        "Guarantees of this machine",
+        table("What is enforced", headings, rows, "stack"),
+    )
+
+
+def judged(report: Report) -> Safe:
+    """Return what was judged, under which rules, on which text and machine, with digests."""
+    facts = (
+        *_submission(report),
+        (
+            "Ruleset",
+            _with_digest(f"{report.ruleset.title} ({_version(report)})", report.ruleset.sha256),
+        ),
+        *_data(report),
+        ("Baseline", _baseline(report)),
+        ("Machine", _machine(report.machine)),
+        ("Packages", _packages(report.machine)),
+        ("Secrets of the challenges", _secrets(report)),
+        ("Run", f"{visible(report.run_id, 80)}, {visible(report.created_utc, 40)}"),
+    )
+    rows = [cell for term, value in facts for cell in (tag("dt", term), tag("dd", value))]
+    return section("judged", "What was judged", tag("dl", *rows, class_="facts"))
+
+
+def _submission(report: Report) -> Iterator[tuple[str, Child]]:
+    facts = report.submission
+    authors = ", ".join(visible(author, 80) for author in facts.authors[:20]) or "not named"
+    size = f"{count(facts.files, 'file')}, {quantity(facts.size_bytes, 'bytes')}"
+    yield "Submission", _with_digest(f"{visible(facts.name, 200)}; {size}", facts.digest)
+    yield "Authors", authors
+    yield "Summary", visible(facts.summary, MESSAGE) or "none"
+
+
+def _data(report: Report) -> Iterator[tuple[str, Child]]:
+    data = report.data
+    whose = "the ruleset's own data" if data.own else "not the data that the ruleset names"
+    yield "Data", f"{name(data.name)} (folder {name(data.folder)}): {whose}"
+    text = quantity(data.train_text_bytes, "bytes")
+    yield (
+        "Train",
+        _with_digest(f"{quantity(data.train_tokens, 'tokens')}, {text}", data.train_sha256),
+    )
+    text = quantity(data.val_text_bytes, "bytes")
+    yield (
+        "Validation",
+        _with_digest(f"{quantity(data.val_tokens, 'tokens')}, {text}", data.val_sha256),
+    )
+    if data.val_text_sha256:
+        yield "Validation text", _with_digest("SHA-256 of the text itself", data.val_text_sha256)
+    vocabulary = quantity(data.vocab_size, "tokens")
+    yield "Vocabulary", _with_digest(vocabulary, data.tokenizer_sha256 or "no tokenizer at hand")
+
+
+def _with_digest(text: str, digest: str) -> Safe:
+    return join((visible(text, 500), mono(digest)))
+
+
+def _version(report: Report) -> str:
+    return f"{name(report.ruleset.name)}, version {name(report.ruleset.version)}"
+
+
+def _baseline(report: Report) -> Child:
+    base = report.baseline
+    if base is None:
+        return "none"
+    text = f"{name(base.name)}, {visible(base.date, 40)}, {name(base.source)}"
+    return _with_digest(text, base.sha256)
+
+
+def _machine(machine: Machine) -> str:
+    gpus = [f"{n} × {name(gpu)}" for gpu, n in Counter(machine.gpus).most_common(16)]
+    memory = "memory not measured"
+    if machine.memory_gb is not None:
+        memory = f"{quantity(machine.memory_gb, 'GB')} memory"
+    parts = (
+        name(machine.cpu or "processor not known"),
+        count(machine.cores, "core"),
+        memory,
+        *(gpus or ["no GPU"]),
+        name(machine.system),
+        f"Python {name(machine.python)}",
+    )
+    return ", ".join(parts)
+
+
+def _packages(machine: Machine) -> str:
+    listed = sorted(machine.packages.items())[:40]
+    return ", ".join(f"{visible(k, 60)} {visible(v, 40)}" for k, v in listed) or "none of note"
+
+
+def _secrets(report: Report) -> Child:
+    if not report.challenge_seed:
+        return "none drawn"
+    shown = list(report.challenge_seed.items())[:_MOST_SEEDS]
+    return join(
+        tag("span", f"seed {visible(k, 40)}: {visible(v, 80)}", class_="mono") for k, v in shown
+    )

@@ -1,0 +1,322 @@
+"""A run: seeds one after another through their phases, each step's result on disk before the next begins.
+
+    RUN/run.json          what was asked: ruleset, data, submission, seeds
+    RUN/ruleset.toml      the ruleset, verbatim;  baseline.toml beside it where there is one
+    RUN/submission/       the judge's copy of the submission's folder
+    RUN/seeds/N/          train.json, artifact.json, sealed/, score.json, nats.f64, challenge.json, logs/
+    RUN/journal.jsonl     what happened, for people
+    RUN/report.json       the result;  report.html beside it
+
+A step whose result file is there is not repeated: that is all that resuming needs. Timed phases own the
+machine, so there is one process of the submission at a time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from checks.contract import Artifact, Outcome, TextBytes
+from harness import __version__, examine, machine, manifest, phases, ruleset
+from harness.challenge import Subject
+from harness.clock import utc_now
+from harness.data.recount import count_text
+from harness.data.dataset import Dataset, open_dataset
+from harness.draws import new_secret
+from harness.errors import DataError, UsageError
+from harness.handover import Handover
+from harness.journal import Journal, read_record, write_atomically, write_record
+from harness.seal import Snapshot, remove, seal, snapshot, verify
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What was asked of a run; written once."""
+
+    schema: int
+    harness_version: str
+    run_id: str
+    created_utc: str
+    ruleset_sha256: str
+    data_folder: str
+    data_digests: dict[str, str]
+    seeds: tuple[int, ...]
+    snapshot: Snapshot
+    has_baseline: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeedEvidence:
+    """Everything that was measured of one seed; None for steps that were not reached."""
+
+    seed: int
+    trained: phases.Trained | None
+    artifact: Artifact | None
+    scored: phases.Scored | None
+    examined: examine.Examined | None
+    nats: Path
+
+
+class Run:
+    """One run folder: made, or opened again."""
+
+    def __init__(self, folder: Path) -> None:
+        """Open an existing run.
+
+        Raises UsageError, RulesetError or ManifestError where it is not one.
+        """
+        self.folder = folder.resolve()  # phases start elsewhere
+        plan = read_record(folder / "run.json", Plan)
+        if plan is None:
+            raise UsageError(f"{folder}: no run.json; give the folder of a run to resume it")
+        self.plan = plan
+        text = _read(folder / "ruleset.toml")
+        self.ruleset_sha256 = hashlib.sha256(text.encode()).hexdigest()
+        if self.ruleset_sha256 != plan.ruleset_sha256:
+            raise UsageError(f"{folder}/ruleset.toml: changed since the run began; start a new run")
+        self.ruleset = ruleset.parse(text, f"{folder}/ruleset.toml")
+        self.baseline_text = _read(folder / "baseline.toml") if plan.has_baseline else None
+        self.baseline = (
+            None
+            if self.baseline_text is None
+            else ruleset.parse_baseline(self.baseline_text, f"{folder}/baseline.toml")
+        )
+        declared = folder / "submission" / manifest.FILE_NAME
+        self.manifest = manifest.parse(_read(declared), str(declared))
+        self.data = open_dataset(Path(plan.data_folder))
+        if dict(self.data.digests) != plan.data_digests:
+            raise DataError(
+                f"{plan.data_folder}: the data changed since the run began; start a new run"
+            )
+
+    @classmethod
+    def create(
+        cls,
+        *,
+        root: Path,
+        submission: Path,
+        rules: ruleset.Loaded,
+        data: Dataset,
+        seeds: tuple[int, ...],
+        baseline_text: str | None,
+    ) -> Run:
+        """Lay out a new run below `root`.
+
+        Raises UsageError where something of it cannot be used; nothing is left behind then.
+        """
+        mine = manifest.load(submission)
+        _check_fit(mine, rules.ruleset, submission)
+        created = utc_now()
+        slug = re.sub(r"[^a-z0-9]+", "-", mine.name.lower()).strip("-")[:40] or "submission"
+        stamp = created.replace("-", "").replace(":", "").replace("T", "-").rstrip("Z")
+        run_id = f"{stamp}-{slug}-{new_secret()[:6]}"
+        folder = root / run_id
+        try:
+            folder.mkdir(parents=True)
+            copied = snapshot(submission, folder / "submission")
+            write_atomically(folder / "ruleset.toml", rules.text.encode())
+            if baseline_text is not None:
+                write_atomically(folder / "baseline.toml", baseline_text.encode())
+            plan = Plan(
+                schema=1,
+                harness_version=__version__,
+                run_id=run_id,
+                created_utc=created,
+                ruleset_sha256=rules.sha256,
+                data_folder=str(data.folder.resolve()),
+                data_digests=dict(data.digests),
+                seeds=seeds,
+                snapshot=copied,
+                has_baseline=baseline_text is not None,
+            )
+            write_record(folder / "run.json", plan)
+        except OSError as error:
+            remove(folder)
+            raise UsageError(
+                f"{folder}: {error.strerror}; choose a writable folder with --out"
+            ) from None
+        except UsageError:
+            remove(folder)
+            raise
+        return cls(folder)
+
+    def execute(self, listener: phases.Listener, passed_env: Mapping[str, str]) -> None:
+        """Do every step that is not done yet."""
+        with Journal(self.folder) as log:
+            log.write("started", harness_version=__version__)
+            if read_record(self.folder / "text.json", TextBytes) is None:
+                write_record(self.folder / "text.json", count_text(self.data))
+            context = phases.Context(
+                manifest=self.manifest,
+                phases=self.ruleset.phases,
+                vocab_size=self.data.vocab_size,
+                passed_env=passed_env,
+                listener=listener,
+            )
+            for seed in self.plan.seeds:
+                _Seed(self, context, log, seed).steps()
+            log.write("measured")
+
+    def text(self) -> TextBytes:
+        """Return the recounted byte denominator."""
+        return read_record(self.folder / "text.json", TextBytes) or self.data.text
+
+    def evidence(self, seed: int) -> SeedEvidence:
+        """Read back what is on disk of one seed."""
+        folder = self.seed_folder(seed)
+        return SeedEvidence(
+            seed=seed,
+            trained=read_record(folder / "train.json", phases.Trained),
+            artifact=read_record(folder / "artifact.json", Artifact),
+            scored=read_record(folder / "score.json", phases.Scored),
+            examined=read_record(folder / "challenge.json", examine.Examined),
+            nats=folder / "nats.f64",
+        )
+
+    def seed_folder(self, seed: int) -> Path:
+        """Return where a seed's results lie."""
+        return self.folder / "seeds" / str(seed)
+
+
+class _Seed:
+    """The steps of one seed."""
+
+    def __init__(self, run: Run, context: phases.Context, log: Journal, seed: int) -> None:
+        self._run, self._context, self._log, self._seed = run, context, log, seed
+        self._folder = run.seed_folder(seed)
+        self._work = self._folder / "work"
+        self._sealed = self._folder / "sealed"
+
+    def steps(self) -> None:
+        """Train, seal, score, challenge; stop where one did not end as the next needs."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        trained = read_record(self._folder / "train.json", phases.Trained) or self._train()
+        if trained.train.outcome is not Outcome.DONE:
+            remove(self._work)
+            return
+        artifact = read_record(self._folder / "artifact.json", Artifact) or self._seal()
+        remove(self._work)
+        if artifact.refusals:
+            return
+        scored = read_record(self._folder / "score.json", phases.Scored) or self._score(artifact)
+        if scored.score.outcome is Outcome.DONE and not (self._folder / "challenge.json").exists():
+            self._challenge(artifact)
+        remove(self._work)
+
+    def _train(self) -> phases.Trained:
+        remove(self._work)
+        run = self._run
+        code = self._work / "train" / (run.manifest.package or "code")
+        output = self._work / "output"
+        output.mkdir(parents=True)
+        shutil.copytree(run.folder / "submission", code)
+        self._log.write("train started", seed=self._seed)
+        shards = [shard.path for shard in run.data.train.shards]
+        tokenizer = None if run.data.tokenizer is None else run.data.tokenizer.path
+        with Handover(shards, tokenizer, machine.memory_bytes() or 0) as handover:
+            trained = phases.train(
+                self._context,
+                seed=self._seed,
+                code=code,
+                output=output,
+                work=self._work,
+                logs=self._folder / "logs" / "train",
+                handover=handover,
+            )
+        self._finish("train", "train.json", trained)
+        return trained
+
+    def _seal(self) -> Artifact:
+        remove(self._sealed)
+        run = self._run
+        self._log.write("seal started", seed=self._seed)
+        artifact = seal(
+            run.manifest,
+            code=run.folder / "submission",
+            refused=run.plan.snapshot.refused,
+            output=self._work / "output",
+            into=self._sealed,
+            cap_bytes=run.ruleset.bytes.cap_bytes,
+            tokenizer_bytes=counted_tokenizer_bytes(run.ruleset, run.data),
+        )
+        self._finish("seal", "artifact.json", artifact)
+        return artifact
+
+    def _score(self, artifact: Artifact) -> phases.Scored:
+        verify(artifact, self._sealed)
+        self._log.write("score started", seed=self._seed)
+        scored = phases.score(
+            self._context,
+            seed=self._seed,
+            sealed=self._sealed,
+            work=self._work,
+            logs=self._folder / "logs" / "score",
+            stream_N=self._run.data.val.load_tokens(),
+            nats=self._folder / "nats.f64",
+        )
+        self._finish("score", "score.json", scored)
+        return scored
+
+    def _challenge(self, artifact: Artifact) -> None:
+        verify(artifact, self._sealed)
+        run = self._run
+        stream_N = run.data.val.load_tokens()
+        subject = Subject(
+            stream_N=stream_N,
+            credited_N=np.memmap(
+                self._folder / "nats.f64", dtype="<f8", mode="r", shape=(len(stream_N),)
+            ),
+            block_tokens=run.manifest.score.block_tokens,
+            vocab_size=run.data.vocab_size,
+            has_predict=run.manifest.score.predict,
+            token_classes_V=run.data.token_classes_V,
+        )
+        self._log.write("challenge started", seed=self._seed)
+        examined = examine.examine(
+            self._context,
+            run.ruleset,
+            seed=self._seed,
+            sealed=self._sealed,
+            work=self._work,
+            logs=self._folder / "logs" / "challenge",
+            subject=subject,
+        )
+        self._finish("challenge", "challenge.json", examined)
+
+    def _finish(self, step: str, file: str, record: object) -> None:
+        write_record(self._folder / file, record)
+        self._log.write(f"{step} finished", seed=self._seed)
+
+
+def counted_tokenizer_bytes(rules: ruleset.Ruleset, data: Dataset) -> int:
+    """Return the tokenizer's size where the ruleset counts it: unless free, or the ruleset's own."""
+    if rules.bytes.tokenizer == "free" or data.tokenizer is None:
+        return 0
+    own = data.tokenizer.sha256 == rules.data.tokenizer_sha256
+    return 0 if own else data.tokenizer.size_bytes
+
+
+def _check_fit(mine: manifest.Manifest, rules: ruleset.Ruleset, folder: Path) -> None:
+    path = folder / manifest.FILE_NAME
+    if rules.score.predict == "required" and not mine.score.predict:
+        raise UsageError(
+            f"{path}: score.predict is false, but ruleset {rules.name} requires `predict`; add the method"
+        )
+    if mine.score.block_tokens > rules.score.max_block_tokens:
+        raise UsageError(
+            f"{path}: score.block_tokens is {mine.score.block_tokens}, but ruleset {rules.name} "
+            f"allows {rules.score.max_block_tokens}; lower it"
+        )
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}; the run folder is not whole") from None
