@@ -87,6 +87,13 @@ def test_an_overrun_names_the_largest_files_and_the_tokenizer():
     )
 
 
+def test_files_of_equal_size_are_named_by_path():
+    sealed = artifact(7, 7, 7)
+    backwards = dataclasses.replace(sealed, files=sealed.files[::-1])
+    for one in (sealed, backwards):
+        assert bytes_artifact.check(one, 20).message.endswith("largest: f0 7, f1 7, f2 7")
+
+
 def test_a_refusal_fails_below_the_cap_and_the_rest_is_counted():
     refusals = ("weights.bin is a symbolic link", "b", "c")
     finding = bytes_artifact.check(artifact(5, refusals=refusals), 1_000)

@@ -237,15 +237,15 @@ def test_the_number_of_seeds_needed_is_found_one_by_one_too(nats, base, question
         df = (own + other) ** 2 / (own**2 / (n - 1) + last)
         return stats.t.cdf(-gain / math.sqrt(own + other), df)
 
-    start = question.min_seeds
-    if result.readings[0].p >= question.alpha:
-        start = max(start, len(nats))
-    needed = result.seeds_needed
-    if needed is not None:
-        assert p_with(needed) < question.alpha
-    if gain > 0:
-        stop = min(needed or 60, 60)
-        assert all(p_with(n) >= question.alpha for n in range(start, stop))
+    reached = result.readings[0].p < question.alpha
+    start = max(question.min_seeds, 2 if reached else len(nats))
+    first = next((n for n in range(start, 41) if p_with(n) < question.alpha), None)
+    if first is not None or (result.seeds_needed or 41) <= 40:
+        assert result.seeds_needed == first
+    if gain <= 0:
+        assert result.seeds_note.startswith("no number of seeds helps while the improvement")
+    elif result.seeds_needed is None:
+        assert result.seeds_note.startswith("no number of seeds up to 10,000")
 
 
 def false_passes(own_std, n, baseline_n, test, alpha, runs=100_000, seed=20261123):
@@ -336,6 +336,15 @@ def test_the_message_gives_both_readings():
     )
 
 
+def test_p_is_written_with_the_digits_it_takes_to_see_its_side_of_alpha():
+    p = check(SLIDING).measured
+    for alpha, status in ((p * (1 - 1e-7), Status.FAIL), (p * (1 + 1e-7), Status.PASS)):
+        finding = check(SLIDING, alpha=alpha)
+        assert finding.status is status
+        written = float(finding.message.split("p = ")[1].split(" ")[0])
+        assert (written < alpha) == (p < alpha)
+
+
 # Refusals.
 
 
@@ -406,12 +415,20 @@ def test_a_t_that_no_number_holds_is_refused():
     assert "too small" in finding.message
 
 
+def with_deviation(n, mean, std):
+    """Return an even number of values with exactly this mean and sample deviation."""
+    step = std * math.sqrt((n - 1) / n)
+    return (mean - step, mean + step) * (n // 2)
+
+
 def test_few_baseline_seeds_can_make_any_number_too_few():
-    finding = check((1.70, 2.05), (1.80, 1.90), min_seeds=2, margin_in_null=False, alpha=0.01)
-    assert finding.status is Status.FAIL or finding.power["seeds_needed"] is None
-    few = check((1.84, 1.85, 1.8), (1.80, 1.90), margin_in_null=False)
-    assert few.power["seeds_needed"] is None
-    assert few.message.endswith("would reach p < 0.01: the baseline has only 2")
+    """Against two noisy seeds of a baseline Welch's p rises again: 6 seeds reach what 40 do not."""
+    base = with_deviation(2, 1.9, 0.001)
+    few = check(with_deviation(6, 1.895, 0.003), base, margin_in_null=False)
+    many = check(with_deviation(40, 1.895, 0.003), base, margin_in_null=False)
+    assert (few.status, few.power["seeds_needed"]) == (Status.PASS, 6)
+    assert (many.status, many.power["seeds_needed"]) == (Status.FAIL, None)
+    assert many.message.endswith("would reach p < 0.01: the baseline has only 2")
 
 
 def test_records_that_cannot_be_of_one_run_are_errors():
@@ -426,8 +443,10 @@ def test_records_that_cannot_be_of_one_run_are_errors():
         finding = stats_margin.check(seeds, baseline(), margin(), text_sha256=None)
         assert finding.status is Status.ERROR
         assert says in finding.message
-    finding = check(SLIDING, (1.9, math.inf))
-    assert finding.status is Status.ERROR
+    for wrong in (math.inf, 0.0, -1.9):
+        finding = check(SLIDING, (1.9, wrong))
+        assert finding.status is Status.ERROR
+        assert finding.message.startswith("PR #1019: ")
 
 
 def test_an_unknown_test_is_refused():
