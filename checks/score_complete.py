@@ -43,7 +43,7 @@ def _judge(credited: Credited) -> tuple[Status, str]:
     done, asked = credited.credited_tokens, credited.expected_tokens
     so_far = f"{done:,} of {asked:,} tokens credited"
     if credited.breach is not None:
-        return Status.FAIL, f"{_place(credited.breach)}: {credited.breach.message}; {so_far}"
+        return Status.FAIL, f"{credited.breach.message} ({_place(credited.breach)}); {so_far}"
     if credited.ended_by_clock:
         return Status.NOT_RUN, f"the clock ended the pass with {so_far}; see time.score"
     if asked <= 0:
@@ -61,9 +61,8 @@ def _judge(credited: Credited) -> tuple[Status, str]:
 
 
 def _place(breach: Breach) -> str:
-    if breach.position is None:
-        return f"after {breach.frame:,} frames"
-    return f"position {breach.position:,} (after {breach.frame:,} frames)"
+    position = "" if breach.position is None else f"position {breach.position}, "
+    return f"{position}after {breach.frame:,} frames"
 
 
 def _evidence(credited: Credited) -> dict[str, Any]:
