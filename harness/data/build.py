@@ -195,10 +195,10 @@ def _encode(
 ) -> tuple[ShardRecord, ...]:
     """Encode a split's text into its shards, a batch at a time."""
     source = SPOOL_FILE if split == "train" else VAL_TEXT_FILE
-    writer = SplitWriter(stage, split, tokenizer.vocab_size, shard_tokens)
-    for batch in batches(read_text(stage / source), BATCH_CHARACTERS):
-        writer.append(np.concatenate(tokenizer.encode(batch)))
-    return writer.finish()
+    with SplitWriter(stage, split, tokenizer.vocab_size, shard_tokens) as writer:
+        for batch in batches(read_text(stage / source), BATCH_CHARACTERS):
+            writer.append(np.concatenate(tokenizer.encode(batch)))
+        return writer.finish()
 
 
 def _split(shards: tuple[ShardRecord, ...], text: TextCount) -> SplitRecord:

@@ -44,7 +44,10 @@ def embedded(folder: Path) -> Dataset:
             # Another process may have finished it meanwhile; then it opens, and else this says why not.
             if not folder.exists():
                 raise
-    dataset = open_dataset(folder)
+    try:
+        dataset = open_dataset(folder)
+    except DataError as error:
+        raise DataError(f"{error} (or delete {folder}: it is made again)") from None
     for name, pinned in DIGESTS.items():
         if dataset.digests.get(name) != pinned:
             raise DataError(

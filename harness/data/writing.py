@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from pathlib import Path
+from types import TracebackType
 
 import numpy as np
 import numpy.typing as npt
@@ -40,7 +41,8 @@ VAL_TEXT_FILE = "val_text.xz"
 class SplitWriter:
     """Writes one split's stream into FOLDER/NAME/NAME_000000.bin and so on.
 
-    A shard ends at exactly `shard_tokens`, inside a document if need be: the stream is one.
+    A shard ends at exactly `shard_tokens`, inside a document if need be: the stream is one. A context
+    manager: leaving it with an error closes what is open.
     """
 
     def __init__(
@@ -92,6 +94,18 @@ class SplitWriter:
             for shard in self._done
         )
 
+    def __enter__(self) -> SplitWriter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._open is not None:
+            self._open.__exit__(kind, value, trace)
+
     def _end_shard(self) -> None:
         assert self._open is not None
         self._open.close()
@@ -123,9 +137,9 @@ def write_dataset(
         splits = {"train": np.asarray(train_T), "val": np.asarray(val_T)}
         records = {}
         for split, tokens_T in splits.items():
-            writer = SplitWriter(stage, split, vocab_size, shard_tokens)
-            writer.append(tokens_T)
-            records[split] = writer.finish()
+            with SplitWriter(stage, split, vocab_size, shard_tokens) as writer:
+                writer.append(tokens_T)
+                records[split] = writer.finish()
         documents = {
             split: 1 if bos_id is None else int(np.count_nonzero(tokens_T == bos_id))
             for split, tokens_T in splits.items()
