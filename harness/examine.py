@@ -100,7 +100,7 @@ def examine(
     secret = new_secret()
     budgets = context.phases
     context.listener.phase(seed, "challenge", budgets.challenge_s)
-    budget, watch = Deadline(budgets.challenge_s), Stopwatch()
+    budget, wall_s = Deadline(budgets.challenge_s), 0.0
     limits = ruleset.tolerances()
     challenge: Challenge | None = None
     load: PhaseTime | None = None
@@ -117,7 +117,9 @@ def examine(
                 break
             budget.at_s += loading.wall_s
             rounds += 1
+            watch = Stopwatch()
             answered = _round(context, ruleset, run, subject, secret, rounds, budget)
+            wall_s += watch.elapsed_s
         challenge = merge(challenge, answered)
         if challenge.breach or challenge.out_of_time or budget.passed:
             break
@@ -127,7 +129,7 @@ def examine(
         phase="challenge",
         budget_s=budgets.challenge_s,
         grace_s=0.0,
-        wall_s=watch.elapsed_s,
+        wall_s=wall_s,
         outcome=Outcome.DEADLINE if challenge and challenge.out_of_time else Outcome.DONE,
     )
     context.listener.ended(seed, time)

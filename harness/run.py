@@ -27,8 +27,8 @@ from checks.contract import Artifact, Outcome, TextBytes
 from harness import __version__, examine, machine, manifest, phases, ruleset
 from harness.challenge import Subject
 from harness.clock import utc_now
-from harness.data.recount import count_text
 from harness.data.dataset import Dataset, open_dataset
+from harness.data.recount import count_text
 from harness.draws import new_secret
 from harness.errors import DataError, UsageError
 from harness.handover import Handover
@@ -152,16 +152,33 @@ class Run:
             log.write("started", harness_version=__version__)
             if read_record(self.folder / "text.json", TextBytes) is None:
                 write_record(self.folder / "text.json", count_text(self.data))
-            context = phases.Context(
-                manifest=self.manifest,
-                phases=self.ruleset.phases,
-                vocab_size=self.data.vocab_size,
-                passed_env=passed_env,
-                listener=listener,
-            )
+            context = self.context(listener, passed_env)
             for seed in self.plan.seeds:
                 _Seed(self, context, log, seed).steps()
             log.write("measured")
+
+    def context(self, listener: phases.Listener, passed_env: Mapping[str, str]) -> phases.Context:
+        """Return what the phases of this run share."""
+        return phases.Context(
+            manifest=self.manifest,
+            phases=self.ruleset.phases,
+            vocab_size=self.data.vocab_size,
+            passed_env=passed_env,
+            listener=listener,
+        )
+
+    def subject(self, seed: int) -> Subject:
+        """Return what a seed's challenges are about; its credited nats must be on disk."""
+        stream_N = self.data.val.load_tokens()
+        nats = self.seed_folder(seed) / "nats.f64"
+        return Subject(
+            stream_N=stream_N,
+            credited_N=np.memmap(nats, dtype="<f8", mode="r", shape=(len(stream_N),)),
+            block_tokens=self.manifest.score.block_tokens,
+            vocab_size=self.data.vocab_size,
+            has_predict=self.manifest.score.predict,
+            token_classes_V=self.data.token_classes_V,
+        )
 
     def text(self) -> TextBytes:
         """Return the recounted byte denominator."""
@@ -266,17 +283,6 @@ class _Seed:
     def _challenge(self, artifact: Artifact) -> None:
         verify(artifact, self._sealed)
         run = self._run
-        stream_N = run.data.val.load_tokens()
-        subject = Subject(
-            stream_N=stream_N,
-            credited_N=np.memmap(
-                self._folder / "nats.f64", dtype="<f8", mode="r", shape=(len(stream_N),)
-            ),
-            block_tokens=run.manifest.score.block_tokens,
-            vocab_size=run.data.vocab_size,
-            has_predict=run.manifest.score.predict,
-            token_classes_V=run.data.token_classes_V,
-        )
         self._log.write("challenge started", seed=self._seed)
         examined = examine.examine(
             self._context,
@@ -285,7 +291,7 @@ class _Seed:
             sealed=self._sealed,
             work=self._work,
             logs=self._folder / "logs" / "challenge",
-            subject=subject,
+            subject=run.subject(self._seed),
         )
         self._finish("challenge", "challenge.json", examined)
 
