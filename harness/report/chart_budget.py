@@ -28,7 +28,12 @@ def phases(report: Report, ident: str, width: float) -> Safe | None:
     if not drawn:
         return None
     left, right = (92.0, width - 136.0) if width > 500 else (72.0, width - 104.0)
-    ends = [start + max(_allowed(time), time.wall_s) for s in drawn for start, time in _started(s)]
+    ends = [
+        start + max(_allowed(time), time.wall_s)
+        for seed in drawn
+        for start, time in _started(seed)
+        if time.outcome != "not started"
+    ]
     bottom = sum(_HEAD + _ROW * len(seed.phases) for seed in drawn)
     across = scale(ends, left, right, pad=0.0, zero=True)
     body = [axis_below(across, _HEAD - 6, bottom + 2, 5 if width > 500 else 3)]
@@ -47,7 +52,7 @@ def phases(report: Report, ident: str, width: float) -> Safe | None:
 
 
 def _started(seed: SeedResult) -> Iterator[tuple[float, PhaseTime]]:
-    """Yield each phase with the second it started at, on the clock of all phases together."""
+    """Yield each phase with the second at which it started, the phases being put end to end."""
     start = 0.0
     for time in seed.phases:
         yield start, time
@@ -61,16 +66,16 @@ def _allowed(time: PhaseTime) -> float:
 def _phase_row(time: PhaseTime, start: float, across: Scale, y: float, width: float) -> Safe:
     ran = time.outcome != "not started"
     late = ran and (time.outcome != "done" or time.wall_s > _allowed(time))
-    x, budget_x = across(start), across(start + _allowed(time))
     took = f"{short(time.wall_s)} of {short(_allowed(time))} s" if ran else "not started"
-    parts = [
-        label((0, y + 14), fitted(visible(time.phase), across.start - 6)),
-        bar((x, y + 3), (budget_x - x, 14), "shade"),
-        rule((budget_x, y + 1), (budget_x, y + 19), "edge"),
-    ]
+    parts = [label((0, y + 14), fitted(visible(time.phase), across.start - 6))]
     if ran:
+        x, budget_x = across(start), across(start + _allowed(time))
         long = max(across(start + time.wall_s) - x, 1.5)
-        parts.append(bar((x, y + 5), (long, 10), "over" if late else "accent", took))
+        parts += [
+            bar((x, y + 3), (budget_x - x, 14), "shade"),
+            bar((x, y + 5), (long, 10), "over" if late else "accent", took),
+            rule((budget_x, y + 1), (budget_x, y + 19), "edge"),
+        ]
     style = "bad figure" if late else "ink figure"
     parts.append(label((width, y + 14), f"{took} !" if late else took, style, "end"))
     return join(parts)

@@ -47,10 +47,10 @@ class _Row:
 def seeds(report: Report, ident: str, width: float) -> Safe | None:
     """Draw each seed's nats per token beside the baseline's, with means, interval and target."""
     facts = reading.comparison(report)
-    rows = _seed_rows(facts)
-    if not any(row.values for row in rows):
+    if not facts.seeds:
         return None
-    left, right = (112.0, width - 84.0) if width > 500 else (86.0, width - 70.0)
+    rows = _seed_rows(facts)
+    left, right = (112.0, width - 84.0) if width > 500 else (100.0, width - 70.0)
     top = 46.0 if facts.target_nats is not None else 16.0
     bottom = top + _ROW * len(rows) + 4
     values = [value for row in rows for value in (*row.values, *(row.interval or ()))]

@@ -8,7 +8,7 @@ Does not escape: the outline holds untrusted text, and every renderer escapes wh
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -33,7 +33,8 @@ _UNITS = (
 
 _DEEPEST = 5
 _INLINE = 60
-"""Characters up to which a list of plain values is written on one line."""
+"""Characters up to which a list or an object of plain values is written on one line."""
+_INLINE_FACTS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +105,26 @@ def _entry(name: str, value: object, most: int, depth: int) -> Entry:
 
 
 def _on_one_line(value: object, unit: str) -> str | None:
-    if isinstance(value, Mapping) or not isinstance(value, list | tuple):
-        return None
-    if len(value) > _INLINE or any(isinstance(item, Mapping | list | tuple) for item in value):
+    """Return a short list or object of plain values as one line, or None."""
+    if isinstance(value, Mapping):
+        return _facts_on_one_line(value)
+    if not isinstance(value, list | tuple) or len(value) > _INLINE or _holds_more(value):
         return None
     line = ", ".join(_plain(item, "%" if unit == "%" else "") for item in value)
     line = f"{line} {unit}" if unit not in ("", "%") else line
     return line if len(line) <= _INLINE else None
+
+
+def _facts_on_one_line(value: Mapping[str, object]) -> str | None:
+    if len(value) > _INLINE_FACTS or _holds_more(value.values()):
+        return None
+    entries = [_entry(str(key), item, 0, 0) for key, item in value.items()]
+    line = ", ".join(f"{entry.label} {entry.value}" for entry in entries)
+    return line if len(line) <= _INLINE else None
+
+
+def _holds_more(values: Iterable[object]) -> bool:
+    return any(isinstance(item, Mapping | list | tuple) for item in values)
 
 
 def _plain(value: object, unit: str) -> str:

@@ -99,18 +99,22 @@ def _header(report: Report) -> Safe:
 def _keys(report: Report) -> Iterator[Safe]:
     """Yield the figures that everybody looks for first."""
     facts = reading.comparison(report)
-    seeds = count(len(report.seeds), "seed")
-    yield _key(
-        "Nats per token", figure(report.nats_per_token_mean, "nats/token"), f"mean of {seeds}"
+    scored = count(len(facts.seeds), "seed")
+    below = (
+        f"mean of {scored}" if len(facts.seeds) > 1 else "one seed" if facts.seeds else "no score"
     )
-    yield _key("Bits per byte", figure(report.bits_per_byte_mean, "bits/byte"), f"mean of {seeds}")
+    for term, mean, unit in (
+        ("Nats per token", report.nats_per_token_mean, "nats/token"),
+        ("Bits per byte", report.bits_per_byte_mean, "bits/byte"),
+    ):
+        yield _key(term, "–" if mean is None else figure(mean, unit), below)
     if facts.improvement_nats is not None:
         over = name(report.baseline.name) if report.baseline else "the baseline"
         yield _key(
             "Improvement", figure(facts.improvement_nats, "nats/token"), f"nats/token over {over}"
         )
     largest, cap = reading.largest_artifact(report), reading.cap_bytes(report)
-    size = figure(largest.artifact_bytes if largest else None)
+    size = "–" if largest is None else figure(largest.artifact_bytes)
     yield _key("Artifact bytes", size, f"cap {quantity(cap)}" if cap is not None else "")
     attempts = f"in {count(report.attempts, 'attempt')}"
     yield _key(

@@ -140,4 +140,5 @@ def _entry(entry: Entry, index: int) -> Safe:
     value = _nested(entry.below) if entry.below else visible(entry.value, VALUE)
     # A list's plain items need no label, but a dl needs a dt: it is there for the ear alone.
     term = tag("dt", label) if label else tag("dt", f"item {index}", class_="hidden")
-    return tag("div", term, tag("dd", value), class_=None if label else "item")
+    style = "group" if entry.below else None if label else "item"
+    return tag("div", term, tag("dd", value), class_=style)

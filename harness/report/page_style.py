@@ -75,6 +75,7 @@ margin-top:1.7rem;padding-top:1.1rem;border-top:1px solid var(--line)}
 table{border-collapse:collapse;width:100%;margin-top:1.1rem;font-size:.925rem}
 caption{text-align:left;color:var(--soft);font-size:.85rem;padding-bottom:.4rem}
 th,td{text-align:left;vertical-align:top;padding:.55rem .9rem .55rem 0;border-top:1px solid var(--line)}
+th,td{min-width:4.2rem}
 tr>:last-child{padding-right:0}
 thead th{border-top:0;color:var(--soft);font-weight:500;font-size:.8rem;padding-bottom:.3rem}
 tbody th{font-weight:600}
@@ -97,10 +98,10 @@ details[open]>summary{margin-bottom:.35rem}
 .evidence h3{margin:.8rem 0 .2rem;font-size:.85rem}
 .evidence>:first-child{margin-top:0}
 .outline>div{display:grid;grid-template-columns:minmax(6rem,13rem) 1fr;gap:.1rem 1rem;padding:.1rem 0}
-.outline .outline{border-left:2px solid var(--line);padding-left:.7rem}
+.outline .outline{border-left:2px solid var(--line);padding-left:.8rem;margin-bottom:.2rem}
 .outline dt{color:var(--soft)}
 .outline dd{font-variant-numeric:tabular-nums;min-width:0}
-.outline .item{grid-template-columns:1fr}
+.outline>.item,.outline>.group{grid-template-columns:1fr}
 .facts{display:grid;grid-template-columns:minmax(7rem,11rem) 1fr;margin-top:1rem;font-size:.925rem}
 .facts dt,.facts dd{border-top:1px solid var(--line);padding:.5rem 1rem .5rem 0}
 .facts dt{color:var(--soft)}
@@ -146,7 +147,7 @@ section{padding:1.6rem 0}
 .keys{grid-template-columns:1fr 1fr}
 .outline>div,.facts{grid-template-columns:1fr}
 .facts dt{padding-bottom:0}.facts dd{border-top:0;padding-top:0}
-.stack,.stack tbody,.stack tr,.stack td,.stack th{display:block;border:0}
+.stack,.stack caption,.stack tbody,.stack tr,.stack td,.stack th{display:block;border:0}
 .stack thead{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
 .stack tr{border-top:1px solid var(--line);padding:.8rem 0}
 .stack td,.stack th{padding:0;text-align:left;white-space:normal}
@@ -164,9 +165,10 @@ body{font-size:10pt}
 .wrap{max-width:none;padding:0}
 .skip{display:none}
 section{padding:1.1rem 0}
-h2,h3,figcaption{break-after:avoid}
+h2,h3,figcaption,caption,section>.note{break-after:avoid}
 tr,figure,.facts dd{break-inside:avoid}
-details::details-content{content-visibility:visible;block-size:auto}
+.wide-details::details-content{content-visibility:visible;block-size:auto}
+.wide-details>summary{display:none}
 summary{color:var(--soft)}
 .badge,.chart *{print-color-adjust:exact;-webkit-print-color-adjust:exact}
 }

@@ -143,7 +143,7 @@ def axis_left(up: Scale, left: float, right: float, most: int = 5) -> Safe:
     return join(parts)
 
 
-def fitted(text: str, width: float, each: float = 7.2) -> str:
+def fitted(text: str, width: float, each: float = 6.9) -> str:
     """Return `text`, cut in the middle to the letters that fit in `width`."""
     room = max(int(width / each), 3)
     if len(text) <= room:
