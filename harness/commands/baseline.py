@@ -38,7 +38,7 @@ def baseline(run: Path, target: Path, name: str) -> None:
         raise UsageError(
             f"{run / 'report.json'}: not a report ({error}); name a run folder"
         ) from None
-    _refuse_invalid(report)
+    refuse_invalid(report)
     text = render(report, name or report.submission.name)
     parse_baseline(text, str(target))
     try:
@@ -48,7 +48,8 @@ def baseline(run: Path, target: Path, name: str) -> None:
     click.echo(f"{target}: {len(report.seeds)} seeds of {report.run_id}")
 
 
-def _refuse_invalid(report: Report) -> None:
+def refuse_invalid(report: Report) -> None:
+    """Raise UsageError where a required check other than stats.margin did not pass."""
     bad = [
         finding.id
         for finding in report.findings
@@ -63,19 +64,20 @@ def _refuse_invalid(report: Report) -> None:
         )
 
 
-def render(report: Report, name: str) -> str:
+def render(report: Report, name: str, *, source: str = "") -> str:
     """Return the baseline file; strings are JSON strings, which TOML reads alike."""
     import json
 
     seeds = [seed for seed in report.seeds if seed.nats_per_token is not None]
     first = seeds[0]
+    source = source or f"harness run {report.run_id}, ruleset {report.ruleset.name}"
     values = ", ".join(repr(seed.nats_per_token) for seed in seeds)
     return "\n".join(
         [
             "schema = 1",
             f"name = {json.dumps(name)}",
             f"date = {json.dumps(report.created_utc[:10])}",
-            f"source = {json.dumps(f'harness run {report.run_id}, ruleset {report.ruleset.name}')}",
+            f"source = {json.dumps(source)}",
             f"seeds = [{', '.join(str(seed.seed) for seed in seeds)}]",
             f"nats_per_token = [{values}]",
             f"bytes_per_token = {first.bytes / first.tokens!r}",
