@@ -1,0 +1,125 @@
+"""The scorer: sliding windows of the model over the history, then the mixer.
+
+    python -m submission.score          started by the judge in the sealed artifact
+
+SUBMISSION_MIXER=0 in the environment (the manifest's [score].env) leaves the mixer out.
+
+Shapes: T tokens of a block, M tokens of a prefix, V vocabulary.
+What it answers for a token is a function of the tokens before it alone: the windows are anchored at absolute
+positions and the mixer reads no target. Does not adapt the model's weights.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from harness import sdk
+from submission import artifact
+from submission.artifact import Artifact
+from submission.mixer import NO_HINT, Hints, MatchModel, mix_nats, mix_row
+from submission.windows import SlidingModel
+
+Tokens = npt.NDArray[np.integer]
+Floats = npt.NDArray[np.float64]
+
+
+class Scorer:
+    """Answers the judge; `score` and `predict` leave the state as it was, `accept` extends the history.
+
+    `tokens` is the expected length of the stream: memory for the history is taken once, and grows if the
+    stream turns out longer.
+    """
+
+    def __init__(self, built: Artifact, *, tokens: int = 0, mixer: bool = True) -> None:
+        self._windows = SlidingModel(built.build(), built.windows)
+        self._matches = MatchModel(built.mixer) if mixer else None
+        self._weights = np.array(built.mixer_weights)
+        self._vocab_size = built.model.vocab_size
+        # Beyond `accepted` lies scratch: the tokens that a question brings are laid there and forgotten.
+        self._stream_T = np.zeros(tokens + 1, dtype=np.int64)
+        self.accepted = 0
+
+    def score(self, block_T: Tokens) -> Floats:
+        """Return the nats of each token of the block."""
+        first, count = self._lay(block_T)
+        if not count:
+            return np.empty(0)
+        logp_TV = self._log_probabilities(first, count)
+        target_T = self._stream_T[first : first + count]
+        nats_T = -_pick(logp_TV, target_T)
+        if self._matches is None:
+            return np.maximum(nats_T, 0.0)
+        hints = self._matches.hints(self._stream_T, first, count)
+        log_q_T = _pick(logp_TV, np.maximum(hints.token_T, 0))
+        return mix_nats(nats_T, target_T, hints, log_q_T, self._weights)
+
+    def accept(self, block_T: Tokens) -> None:
+        """Make the block part of the history."""
+        first, count = self._lay(block_T)
+        if self._matches is not None and count:
+            self._matches.accept(self._stream_T, first, count)
+        self.accepted += count
+
+    def predict(self, prefix_M: Tokens) -> Floats:
+        """Return the log-probabilities of the token that follows the history and the prefix."""
+        first, count = self._lay(prefix_M)
+        logp_V = self._log_probabilities(first + count, 1)[0].numpy()
+        if self._matches is None:
+            return logp_V
+        hints = self._matches.hints(self._stream_T, first, count + 1)
+        return mix_row(logp_V, int(hints.token_T[-1]), float(hints.rate_T[-1]), self._weights)
+
+    def evidence(self, block_T: Tokens) -> tuple[Hints, Floats]:
+        """Return the hints for the block and the model's log-probabilities of them, for tuning."""
+        if self._matches is None:
+            raise ValueError("this scorer was built without the mixer; build it with mixer=True")
+        first, count = self._lay(block_T)
+        hints = self._matches.hints(self._stream_T, first, count)
+        logp_TV = self._log_probabilities(first, count)
+        return hints, np.where(
+            hints.token_T == NO_HINT, 0.0, _pick(logp_TV, np.maximum(hints.token_T, 0))
+        )
+
+    def _log_probabilities(self, first: int, count: int) -> torch.Tensor:
+        # In float64, so that a row sums to 1 far within what the judge asks.
+        logits_TV = self._windows.logits(self._stream_T, first, count).double().cpu()
+        return logits_TV.log_softmax(-1)
+
+    def _lay(self, tokens_T: Tokens) -> tuple[int, int]:
+        """Write tokens beyond the history; return where they begin and how many they are."""
+        first, count = self.accepted, len(tokens_T)
+        if count and int(tokens_T.max()) >= self._vocab_size:
+            raise ValueError(f"token {int(tokens_T.max())} is not below {self._vocab_size}")
+        # One more than asked: the position that `predict` answers for lies behind its prefix.
+        if first + count + 1 > len(self._stream_T):
+            grown_T = np.zeros(2 * (first + count + 1), dtype=np.int64)
+            grown_T[:first] = self._stream_T[:first]
+            self._stream_T = grown_T
+        self._stream_T[first : first + count] = tokens_T
+        return first, count
+
+
+def _pick(logp_TV: torch.Tensor, token_T: npt.NDArray[np.int64]) -> Floats:
+    return logp_TV.gather(1, torch.from_numpy(token_T)[:, None])[:, 0].numpy()
+
+
+def make_scorer(opening: sdk.Opening) -> Scorer:
+    """Return the scorer of the artifact in the working directory."""
+    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    built = artifact.load(Path(artifact.FILE_NAME))
+    if built.model.vocab_size != opening.vocab_size:
+        raise ValueError(
+            f"the stream has {opening.vocab_size} tokens, the model {built.model.vocab_size}; "
+            "score with the data it was trained for"
+        )
+    mixer = os.environ.get("SUBMISSION_MIXER", "1") != "0"
+    return Scorer(built, tokens=opening.tokens + opening.block_tokens, mixer=mixer)
+
+
+if __name__ == "__main__":
+    sdk.serve(make_scorer)
