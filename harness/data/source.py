@@ -34,7 +34,9 @@ def read_documents(path: Path, mode: Documents) -> Iterator[str]:
     Raises DataError with the file, and where in it, on what cannot be read, is not UTF-8 or is too long.
     """
     for origin, file in _files(path):
-        yield from _decoded(_split(file, mode, origin), origin)
+        # Here and not only in _files: what goes wrong while reading is raised where the reading is done.
+        with _reading(origin):
+            yield from _decoded(_split(file, mode, origin), origin)
 
 
 def _files(path: Path) -> Iterator[tuple[str, IO[bytes]]]:

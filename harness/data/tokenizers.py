@@ -14,6 +14,7 @@ Source: Kudo and Richardson 2018, SentencePiece; Sennrich et al. 2016 for BPE on
 from __future__ import annotations
 
 import io
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -37,6 +38,7 @@ SAMPLE_BYTES = 8_000_000
 PIECE_BYTES = 4_000
 """Documents are cut for training, at a space where there is one: SentencePiece skips long lines."""
 COVERAGE = 0.9995
+"""Share of the characters that get pieces; the rarest become bytes. SentencePiece's own default."""
 
 
 def sentencepiece() -> Any:
@@ -55,6 +57,8 @@ class Tokenizer:
 
     def __init__(self, model: bytes, origin: str) -> None:
         """Load the model; `origin` names it in errors. Raises DataError where it cannot be used."""
+        if not model:
+            raise DataError(f"{origin}: is empty; give a tokenizer.model file")
         try:
             self._processor = sentencepiece().SentencePieceProcessor(model_proto=model)
         except RuntimeError:
@@ -77,11 +81,15 @@ class Tokenizer:
 
     def encode(self, documents: Sequence[str]) -> list[Tokens]:
         """Return each document's tokens, bos in front, uint16[T]."""
+        if not documents:
+            return []
         ids = self._processor.encode(list(documents), out_type=int, num_threads=THREADS)
         return [np.array([self.bos_id, *document], dtype=np.uint16) for document in ids]
 
     def decode(self, documents: Sequence[npt.NDArray[np.integer[Any]]]) -> list[str]:
         """Return the text that each document's tokens stand for; control tokens stand for none."""
+        if not documents:
+            return []
         ids = [tokens_T.tolist() for tokens_T in documents]
         decoded: list[str] = self._processor.decode(ids, num_threads=THREADS)
         return decoded
@@ -145,11 +153,11 @@ def train_tokenizer(documents: Iterable[str], vocab_size: int) -> Tokenizer:
     model = io.BytesIO()
     try:
         sentencepiece().SentencePieceTrainer.train(
-            sentence_iterator=iter(pieces),
+            sentence_iterator=iter(_without_rare(pieces, vocab_size)),
             model_writer=model,
             model_type="bpe",
             vocab_size=vocab_size,
-            character_coverage=_coverage(pieces, vocab_size),
+            character_coverage=COVERAGE,
             byte_fallback=True,
             normalization_rule_name="identity",
             add_dummy_prefix=False,
@@ -184,14 +192,19 @@ def _cut(document: str) -> Iterator[str]:
             start = end
 
 
-def _coverage(pieces: Sequence[str], vocab_size: int) -> float:
-    """Return the share of characters that may have pieces of their own: at most half of what is free."""
+def _without_rare(pieces: list[str], vocab_size: int) -> list[str]:
+    """Return the pieces cut at every character that there is no room for: at most half of what is free.
+
+    The trainer gives each character it sees a piece, and refuses the text if they do not fit.
+    """
     counts = Counter[str]()
     for piece in pieces:
         counts.update(piece)
-    room = max((vocab_size - RESERVED) // 2, 1)
-    kept = sum(number for _, number in counts.most_common(room))
-    return min(COVERAGE, kept / counts.total())
+    room = (vocab_size - RESERVED) // 2
+    if len(counts) <= room:
+        return pieces
+    kept = "".join(re.escape(letter) for letter, _ in counts.most_common(room))
+    return [part for piece in pieces for part in re.findall(f"[{kept}]+", piece)]
 
 
 def _reason(error: RuntimeError) -> str:
