@@ -5,9 +5,9 @@ machine and this scorer to differ by, times a factor, but never below the rulese
 pass rounds differently from a batch) and never above its cap (noise made on purpose widens it no further).
 
 Statistical arm: the mean of (answer - credited) is what a token gained on average from what it should not
-have seen. Its one-sided bounds, by Student's t, are compared with the ruleset's limit in nats per token: upper bound
-below the limit, PASS; lower bound above, FAIL; neither, undecided, with the number of challenges that would
-decide.
+have seen. Its one-sided bounds, by Student's t, are compared with the ruleset's limit in nats per token:
+upper bound below the limit, PASS; lower bound above, FAIL; neither, undecided, with the number of
+challenges that would decide.
 
 Does not catch: a taint rarer than the power says, whose positions happened not to be drawn.
 """

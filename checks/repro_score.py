@@ -1,8 +1,8 @@
 """`repro.score`: scoring the same artifact again, in a fresh process, gives the same nats.
 
 Drawn blocks are scored again exactly as they were credited, after every other question about them. The
-largest gap is this machine's and this scorer's noise; it calibrates the hard arm of the other challenge checks, which
-is why it may not grow beyond the ruleset's cap.
+largest gap is this machine's and this scorer's noise; it calibrates the hard arm of the other challenge
+checks, which is why it may not grow beyond the ruleset's cap.
 
 Does not catch: noise between machines, or between two trainings with one seed.
 """

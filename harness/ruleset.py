@@ -190,8 +190,24 @@ class BaselineFile(_Section, frozen=True):
     seeds: tuple[int, ...]
     nats_per_token: tuple[Positive, ...]
     bytes_per_token: Positive
+    tokens: Annotated[int, msgspec.Meta(gt=0)]
+    """Validation tokens that were scored."""
+    tokenizer_sha256: str
     val_text_sha256: str
     """"" where the text was never published as a digest."""
+
+    def measured_on(
+        self, *, text_sha256: str | None, tokenizer_sha256: str | None, tokens: int
+    ) -> bool:
+        """Return whether this is the data the baseline was measured on, as far as can be told.
+
+        By the text's digest; where that was never published, by the tokenizer and the number of tokens, which
+        may differ by less than one window of 2,048.
+        """
+        if self.val_text_sha256:
+            return self.val_text_sha256 == text_sha256
+        same_tokenizer = self.tokenizer_sha256 == (tokenizer_sha256 or "")
+        return same_tokenizer and abs(self.tokens - tokens) < 2048
 
     def record(self) -> Baseline:
         """Return what `stats.margin` compares with."""

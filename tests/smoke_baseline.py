@@ -1,8 +1,8 @@
 """Measure the baseline of the `smoke` ruleset: the reference submission with its n-gram mixer switched off.
 
-`python -m tests.smoke_baseline [--seeds 101,102,103,104,105] [--out FILE]` runs it through the judge and writes
-harness/rulesets/baselines/smoke.toml. So the smoke run asks a real question: is the mixer, added to the same
-model trained in the same way, worth at least 0.005 nats per token?
+`python -m tests.smoke_baseline [--seeds 101,102,103,104,105] [--out FILE]` runs it through the judge and
+writes harness/rulesets/baselines/smoke.toml. So the smoke run asks a real question: is the mixer, added
+to the same model trained in the same way, worth at least 0.005 nats per token?
 """
 
 from __future__ import annotations

@@ -81,6 +81,8 @@ def render(report: Report, name: str, *, source: str = "") -> str:
             f"seeds = [{', '.join(str(seed.seed) for seed in seeds)}]",
             f"nats_per_token = [{values}]",
             f"bytes_per_token = {first.bytes / first.tokens!r}",
+            f"tokens = {first.tokens}",
+            f"tokenizer_sha256 = {json.dumps(report.data.tokenizer_sha256 or '')}",
             f"val_text_sha256 = {json.dumps(report.data.val_text_sha256 or '')}",
             "",
         ]

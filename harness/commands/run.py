@@ -12,7 +12,7 @@ from harness.errors import UsageError
 
 if TYPE_CHECKING:
     from harness.data.dataset import Dataset
-    from harness.ruleset import Loaded, Ruleset
+    from harness.ruleset import Loaded
     from harness.run import Run
 
 PASSED = ("CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES", "LD_LIBRARY_PATH")
@@ -160,13 +160,21 @@ def _baseline(rules: Loaded, data: Dataset, file: Path | None) -> str | None:
             raise UsageError(f"--baseline {file}: {reason}; name a baseline file") from None
         ruleset.parse_baseline(text, str(file))
         return text
-    return rules.baseline_text if _baseline_belongs(rules.ruleset, data) else None
-
-
-def _baseline_belongs(rules: Ruleset, data: Dataset) -> bool:
-    """Return whether the ruleset's own baseline was measured on this data, as far as digests tell."""
-    named = rules.data.val_text_sha256
-    return not named or named == data.val.text_sha256
+    if rules.baseline_text is None:
+        return None
+    own = ruleset.parse_baseline(rules.baseline_text, rules.ruleset.stats.baseline)
+    if own.measured_on(
+        text_sha256=data.val.text_sha256,
+        tokenizer_sha256=data.tokenizer.sha256 if data.tokenizer else None,
+        tokens=data.val.tokens,
+    ):
+        return rules.baseline_text
+    click.echo(
+        f"{own.name}, the baseline of ruleset {rules.ruleset.name}, was measured on other data: "
+        "stats.margin will be NOT-RUN; give one with --baseline",
+        err=True,
+    )
+    return None
 
 
 def _passed_environment() -> dict[str, str]:
