@@ -97,7 +97,7 @@ def _whole(value: int) -> str:
 
 def _significant(value: float, digits: int = 5) -> str:
     if abs(value) >= _LARGE or 0 < abs(value) < 1e-5:
-        return f"{value:.{digits - 1}g}"
+        return f"{value:.{digits}g}"
     if abs(value) >= 1000:
         return f"{value:,.{0 if abs(value) >= 1e6 else 1}f}"
     return f"{value:.{digits}g}" if value else "0"

@@ -10,7 +10,7 @@ Does not lay out: a chart says where each thing goes.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from harness.report.figures import short
@@ -44,7 +44,7 @@ class Scale:
         step = _nice((self.high - self.low) / most)
         first, last = math.ceil(self.low / step), math.floor(self.high / step)
         values = [(first + index) * step for index in range(min(last - first, most) + 1)]
-        return tuple((value, _tick_label(value, step)) for value in values)
+        return tuple(zip(values, _tick_labels(values, step), strict=True))
 
 
 def scale(
@@ -165,10 +165,11 @@ def _nice(step: float) -> float:
     return next(size for size in (1, 2, 2.5, 5, 10) if size * power >= step * 0.999) * power
 
 
-def _tick_label(value: float, step: float) -> str:
+def _tick_labels(values: Sequence[float], step: float) -> list[str]:
     decimals = -math.floor(math.log10(step) + 1e-9)
-    if not 0 < decimals <= 8:
-        return short(value)
-    # A step of 2.5 needs one digit more than its power of ten.
-    text = f"{value:.{decimals + 1}f}"
-    return text[:-1] if text.endswith("0") else text
+    if 0 < decimals <= 8:
+        # A step of 2.5 needs one digit more than its power of ten.
+        halves = abs(step * 10**decimals % 1 - 0.5) < 0.01
+        return [f"{value:.{decimals + halves}f}" for value in values]
+    labels = [short(value) for value in values]
+    return labels if len(set(labels)) == len(labels) else [f"{value:,.12g}" for value in values]

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from harness.report import model, schema
+from tests.harness.report import samples
+
+PUBLISHED = Path(__file__).parents[3] / "docs" / "schema" / "report-1.json"
+
+
+def test_the_published_schema_is_current() -> None:
+    assert PUBLISHED.read_text("utf-8") == schema.text(), (
+        "run: python -m harness.report.schema > docs/schema/report-1.json"
+    )
+
+
+def test_the_command_prints_it() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "harness.report.schema"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == schema.text()
+
+
+def test_the_schema_is_one() -> None:
+    jsonschema.Draft202012Validator.check_schema(json.loads(PUBLISHED.read_text("utf-8")))
+
+
+# The failing sample holds a lone surrogate, which JSON in UTF-8 cannot; the judge never stores one.
+@pytest.mark.parametrize("make", [make for make in samples.ALL if make is not samples.failing])
+def test_the_samples_are_valid_and_come_back(make) -> None:
+    report = make()
+    data = model.encode(report)
+    jsonschema.Draft202012Validator(schema=json.loads(schema.text())).validate(json.loads(data))
+    assert model.decode(data) == report
+    # A whole number in a field of fractions is 1 before the first reading and 1.0 after it.
+    again = model.encode(model.decode(data))
+    assert model.encode(model.decode(again)) == again
+
+
+def test_what_is_no_report_is_refused() -> None:
+    validator = jsonschema.Draft202012Validator(json.loads(schema.text()))
+    whole = json.loads(model.encode(samples.passing()))
+    for change in (
+        {"verdict": "GREEN"},
+        {"seeds": None},
+        {"extra": 1},
+        {"nats_per_token_mean": "1.8"},
+    ):
+        assert not validator.is_valid({**whole, **change}), change
