@@ -1,0 +1,159 @@
+"""Each cheat is caught by the checks that should catch it and by no other; each honest twin passes.
+
+A folder of tests/attacks holds `expected.toml` and whole submissions: `cheat/`, `honest/`, or only the
+latter where the legal thing is what looks odd. See docs/attacks.md.
+"""
+
+import os
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from checks.contract import Status
+from harness import manifest, ruleset, sandbox, verdict
+from harness.commands.show import Quiet
+from harness.errors import ManifestError
+from harness.process import LOG_CAP_BYTES
+from harness.run import Run
+from tests import tiny
+
+ATTACKS = Path(__file__).parent / "attacks"
+QUICK = Path(__file__).parent / "rulesets" / "quick.toml"
+KNOWN = {"says", "source", "caught_by", "consequences", "messages", "phases", "needs", "refused"}
+FOLDERS = sorted(path.parent for path in ATTACKS.glob("*/expected.toml"))
+
+
+def expected(folder):
+    return tomllib.loads((folder / "expected.toml").read_text("utf-8"))
+
+
+def name(folder):
+    return folder.name
+
+
+CHEATS = [folder for folder in FOLDERS if "caught_by" in expected(folder)]
+REFUSED = [folder for folder in FOLDERS if "refused" in expected(folder)]
+HONEST = [folder for folder in FOLDERS if (folder / "honest").is_dir()]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return tiny.make(tmp_path_factory.mktemp("tiny") / "data")
+
+
+@pytest.fixture
+def judge(data, tmp_path):
+    """Return a function that runs one submission of an attack and returns (run, report)."""
+
+    def run_and_report(folder, which):
+        run = Run.create(
+            root=tmp_path,
+            submission=folder / which,
+            rules=rules(expected(folder).get("phases", {})),
+            data=data,
+            seeds=(1,),
+            baseline_text=None,
+        )
+        run.execute(Quiet(), {})
+        return run, verdict.report(run)
+
+    return run_and_report
+
+
+def rules(budgets):
+    """Return the quick ruleset with some budgets changed, so that waiting for a deadline is short."""
+    loaded = ruleset.load(str(QUICK))
+    text = loaded.text
+    for phase, seconds in budgets.items():
+        text, count = re.subn(rf"(?m)^{phase} = .*$", f"{phase} = {seconds}", text)
+        assert count == 1, f"{phase} is no budget of {QUICK.name}"
+    return ruleset.Loaded(
+        ruleset=ruleset.parse(text, QUICK.name),
+        text=text,
+        sha256=loaded.sha256 if not budgets else ruleset_digest(text),
+        baseline_text=None,
+    )
+
+
+def ruleset_digest(text):
+    import hashlib
+
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def by_status(report):
+    required = [f for f in report.findings if f.id in report.required]
+    return {
+        status: {finding.id for finding in required if finding.status is status}
+        for status in Status
+    }
+
+
+@pytest.mark.parametrize("folder", CHEATS, ids=name)
+def test_the_cheat_is_caught_by_exactly_the_right_checks(folder, judge):
+    wanted = expected(folder)
+    skip_without(wanted.get("needs"))
+    _, report = judge(folder, "cheat")
+    found = by_status(report)
+    said = {finding.id: f"{finding.status} {finding.message}" for finding in report.findings}
+    assert found[Status.FAIL] == set(wanted["caught_by"]), said
+    unsettled = found[Status.ERROR] | found[Status.NOT_RUN]
+    assert unsettled <= set(wanted.get("consequences", [])), said
+    assert (report.verdict, report.exit_code) == (Status.FAIL, 1)
+    for check, pattern in wanted["messages"].items():
+        assert re.search(pattern, said[check]), said[check]
+
+
+@pytest.mark.parametrize("folder", HONEST, ids=name)
+def test_the_honest_twin_passes(folder, judge):
+    run, report = judge(folder, "honest")
+    said = {f.id: f"{f.status} {f.message}" for f in report.findings if f.status != "PASS"}
+    assert (report.verdict, report.exit_code) == (Status.PASS, 0), said
+    assert report.seeds[0].tokens == tiny.VAL_TOKENS
+    for log in run.folder.rglob("logs/*.std*"):
+        assert log.stat().st_size <= LOG_CAP_BYTES + 100
+
+
+@pytest.mark.parametrize("folder", REFUSED, ids=name)
+def test_the_manifest_is_refused_in_one_sentence(folder):
+    with pytest.raises(ManifestError, match=expected(folder)["refused"]) as refused:
+        manifest.load(folder / "cheat")
+    assert refused.value.exit_code == 2
+    assert "submission.toml" in str(refused.value)
+
+
+def skip_without(guarantee):
+    """Skip an attack that only a sandbox guarantee stops, where this machine does not hold it."""
+    if guarantee is None:
+        return
+    held = {g.name: g for g in sandbox.guarantees((), train_hidden=True)}[guarantee]
+    if held.state != "enforced":
+        pytest.skip(f"escapes here: the guarantee {guarantee!r} is {held.state}: {held.means}")
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=name)
+def test_the_corpus_is_described(folder):
+    wanted = expected(folder)
+    assert set(wanted) <= KNOWN
+    assert wanted["says"].endswith(".")
+    assert wanted["source"]
+    assert (folder / "cheat").is_dir() == ("caught_by" in wanted or "refused" in wanted)
+    assert ("caught_by" in wanted) == ("messages" in wanted)
+    page = (ATTACKS.parents[1] / "docs" / "attacks.md").read_text("utf-8")
+    assert f"| `{folder.name}` |" in page, "docs/attacks.md lists every attack"
+
+
+def processes_of(folder):
+    """Return the command lines of living processes that mention a folder."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            try:
+                line = (entry / "cmdline").read_bytes()
+            except OSError:
+                continue
+            if str(folder).encode() in line:
+                found.append(line)
+    return found
