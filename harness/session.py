@@ -14,6 +14,7 @@ import math
 import socket
 import struct
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -31,6 +32,8 @@ BUFFER_BYTES = 4 << 20
 """Asked of the kernel for each direction, so that a block crosses in few wake-ups."""
 TICK_S = 0.1
 """How often a blocked read or write looks at the deadline."""
+MAX_NATS = 1e9
+"""Most nats for one token: far beyond any probability that a float can hold, and sums stay finite."""
 
 
 class ProtocolBreach(Exception):
@@ -99,10 +102,11 @@ class Channel:
     def send_files(self, kind: Kind, facts: dict[str, Any], descriptors: Sequence[int]) -> None:
         """Send one frame of JSON with open descriptors attached to its header."""
         payload = json.dumps(facts).encode()
-        try:
-            socket.send_fds(self._sock, [sdk.header(kind, len(payload))], list(descriptors))
-        except OSError as error:
-            raise self.breach("closed", f"the process closed its end ({error.strerror})") from None
+        head = sdk.header(kind, len(payload))
+        sent = self._retrying(
+            lambda: socket.send_fds(self._sock, [head], list(descriptors), socket.MSG_NOSIGNAL)
+        )
+        self._send_all(head[sent:])
         self._send_all(payload)
 
     def receive(self, kind: Kind, into: memoryview) -> None:
@@ -129,34 +133,32 @@ class Channel:
     def _send_all(self, data: memoryview | bytes) -> None:
         view = memoryview(data)
         while view:
-            if self.deadline.passed:
-                raise OutOfTime
-            try:
-                view = view[self._sock.send(view, socket.MSG_NOSIGNAL) :]
-            except (BlockingIOError, InterruptedError):
-                continue
-            except OSError as error:
-                raise self.breach(
-                    "closed", f"the process closed its end ({error.strerror})"
-                ) from None
+            view = view[self._retrying(partial(self._sock.send, view, socket.MSG_NOSIGNAL)) :]
 
     def _receive_exactly(self, into: memoryview) -> None:
         while into:
-            if self.deadline.passed:
-                raise OutOfTime
-            try:
-                count = self._sock.recv_into(into, len(into), socket.MSG_WAITALL)
-            except (BlockingIOError, InterruptedError):
-                continue
-            except OSError as error:
-                raise self.breach(
-                    "closed", f"the process closed its end ({error.strerror})"
-                ) from None
+            count = self._retrying(
+                partial(self._sock.recv_into, into, len(into), socket.MSG_WAITALL)
+            )
             if count == 0:
                 raise self.breach(
                     "closed", "the process ended, or closed its end, without an answer"
                 )
             into = into[count:]
+
+    def _retrying(self, call: Callable[[], int]) -> int:
+        """Make a call on the socket until it moved something, the deadline, or the other side's end."""
+        while True:
+            if self.deadline.passed:
+                raise OutOfTime
+            try:
+                return call()
+            except (BlockingIOError, InterruptedError):
+                continue
+            except OSError as error:
+                raise self.breach(
+                    "closed", f"the process closed its end ({error.strerror})"
+                ) from None
 
 
 class ScorerSession:
@@ -176,17 +178,18 @@ class ScorerSession:
         """Read the answer to `score`: `count` nats, the first at stream position `first`.
 
         The array is reused by the next call. Raises ProtocolBreach naming the first position whose nats are
-        NaN, infinite or negative.
+        NaN, negative or above MAX_NATS.
         """
         nats_n = self._nats_n[:count]
         self.channel.receive(Kind.NATS, _bytes(nats_n))
         # NaN carries through both: one pass each, no temporary, and the slow search only on a failure.
-        if not (nats_n.min() >= 0.0 and nats_n.max() < math.inf):
-            bad = int(np.flatnonzero(~((nats_n >= 0.0) & (nats_n < math.inf)))[0])
+        if not (nats_n.min() >= 0.0 and nats_n.max() <= MAX_NATS):
+            bad = int(np.flatnonzero(~((nats_n >= 0.0) & (nats_n <= MAX_NATS)))[0])
             value = float(nats_n[bad])
             raise self.channel.breach(
                 "value",
-                f"{value} nats for the token at position {first + bad}; nats are finite and 0 or more",
+                f"{value} nats for the token at position {first + bad}; "
+                f"nats are 0 or more, and at most {MAX_NATS:g}",
                 first + bad,
             )
         return nats_n

@@ -1,0 +1,15 @@
+import pytest
+from hypothesis import settings
+
+from harness.data.dataset import Dataset
+from tests import tiny
+
+# Shared cores stall for longer than hypothesis allows one example; pytest's own time limit still holds.
+settings.register_profile("tests", deadline=None, print_blob=True)
+settings.load_profile("tests")
+
+
+@pytest.fixture(scope="session")
+def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """The tiny data set, made once; tests read it and never write to it."""
+    return tiny.make(tmp_path_factory.mktemp("tiny") / "data")
