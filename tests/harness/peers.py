@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import io
+import itertools
 import socket
 import struct
 import threading
@@ -12,9 +14,10 @@ from contextlib import contextmanager
 
 import numpy as np
 
+from checks.contract import Credited
 from harness.clock import Deadline
 from harness.sdk import Kind, header
-from harness.session import Channel, ScorerSession, socket_pair
+from harness.session import Channel, ScorerSession, credited_pass, socket_pair
 
 HEADER = struct.Struct("<4sHHQ")
 """As docs/protocol.md describes it, written down once more."""
@@ -50,7 +53,7 @@ def read_frame(sock: socket.socket) -> tuple[int, bytes] | None:
 
 def send_in_pieces(sock: socket.socket, data: bytes, cuts: Sequence[float], pause_s: float) -> None:
     places = [0, *(int(cut * len(data)) for cut in cuts), len(data)]
-    for start, end in zip(places, places[1:], strict=False):
+    for start, end in itertools.pairwise(places):
         sock.sendall(data[start:end])
         time.sleep(pause_s)
 
@@ -113,3 +116,19 @@ class Honest:
                 sock.sendall(header(Kind.DONE, 0))
             elif kind is Kind.CLOSE:
                 return
+
+
+def pass_over(
+    stream_N: np.ndarray, block_tokens: int, script: Script, *, in_s: float = 5.0
+) -> tuple[Credited, bytes, list[tuple[int, float]]]:
+    """Run the credited pass against a peer; return (record, bytes on disk, progress calls)."""
+    sink, calls = io.BytesIO(), []
+    with talking_to(script, in_s=in_s) as channel:
+        record = credited_pass(
+            session(channel, block_tokens),
+            stream_N,
+            block_tokens,
+            sink,
+            lambda done, nats: calls.append((done, nats)),
+        )
+    return record, sink.getvalue(), calls
