@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from checks.contract import PhaseTime
 from harness.report import reading
 from harness.report.escape import visible
-from harness.report.figures import count, figure, quantity, seed_name, short
+from harness.report.figures import count, figure, quantity, seconds, seed_name, short
 from harness.report.markup import Safe, join
 from harness.report.model import Report, SeedResult
 from harness.report.svg import Scale, axis_below, bar, chart, fitted, label, rule, scale
@@ -66,7 +66,7 @@ def _allowed(time: PhaseTime) -> float:
 def _phase_row(time: PhaseTime, start: float, across: Scale, y: float, width: float) -> Safe:
     ran = time.outcome != "not started"
     late = ran and (time.outcome != "done" or time.wall_s > _allowed(time))
-    took = f"{short(time.wall_s)} of {short(_allowed(time))} s" if ran else "not started"
+    took = f"{seconds(time.wall_s)} of {short(_allowed(time))} s" if ran else "not started"
     parts = [label((0, y + 14), fitted(visible(time.phase), across.start - 6))]
     if ran:
         x, budget_x = across(start), across(start + _allowed(time))
@@ -83,7 +83,7 @@ def _phase_row(time: PhaseTime, start: float, across: Scale, y: float, width: fl
 
 def _seed_in_words(seed: SeedResult) -> str:
     words = [
-        f"{visible(t.phase, 30)} {short(t.wall_s)} of {short(_allowed(t))} s ({t.outcome})"
+        f"{visible(t.phase, 30)} {seconds(t.wall_s)} of {short(_allowed(t))} s ({t.outcome})"
         for t in seed.phases
     ]
     return f"Seed {seed_name(seed.seed)}: {', '.join(words)}"

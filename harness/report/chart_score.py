@@ -31,6 +31,8 @@ _ROW = 26.0
 _MOST_ROWS = 12
 _MOST_LINES = 6
 _NATS = "nats/token"
+_LEAST = 1e-3
+"""Nats per token that the strip plot spans at least; seeds may be equal to the last digit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ def seeds(report: Report, ident: str, width: float) -> Safe | None:
     bottom = top + _ROW * len(rows) + 4
     values = [value for row in rows for value in (*row.values, *(row.interval or ()))]
     marks = [mark for mark in (facts.target_nats, facts.baseline_mean) if mark is not None]
-    across = scale([*values, *marks], left, right)
+    across = scale([*values, *marks], left, right, least=_LEAST)
     body = [axis_below(across, top, bottom, 4 if width > 500 else 3)]
     body.append(
         label(((left + right) / 2, bottom + 34), "nats per token; left is better", "tick", "middle")
@@ -250,7 +252,7 @@ def _gain_row(name: str, bound: reading.Bound, across: Scale, y: float, width: f
         label((0, y + 4), fitted(f"seed {name}", across.start - 8)),
         rule((low, y), (high, y), "whisker"),
         *(rule((x, y - 5), (x, y + 5), "whisker") for x in (low, high)),
-        label((width, y + 4), f"≤ {figure(upper)}", "ink figure", "end"),
+        label((width, y + 4), f"≤ {upper:.2g}", "ink figure", "end"),
     ]
     if bound.mean is not None:
         parts.append(dot((across(bound.mean), y), 4.5, "accent", f"mean {figure(bound.mean)}"))

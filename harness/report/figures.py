@@ -66,6 +66,13 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600:,} h {whole % 3600 // 60} min"
 
 
+def seconds(value: float) -> str:
+    """Return seconds for a table, without their unit: "0.03", "41.72", "589.4"."""
+    if not abs(value) < 1e6:
+        return figure(value)
+    return f"{value:.2f}" if abs(value) < 100 else f"{value:,.1f}"
+
+
 def count(number: int, noun: str) -> str:
     """Return "1 seed", "3 seeds": a number with a noun whose plural ends in s."""
     return f"{_whole(number)} {noun}{'' if number == 1 else 's'}"

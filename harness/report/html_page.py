@@ -74,9 +74,7 @@ def _word(report: Report) -> str:
 def _header(report: Report) -> Safe:
     ruleset = f"{name(report.ruleset.name)} {name(report.ruleset.version)}"
     eyebrow = f"Ruleset {ruleset} · data {name(report.data.name)} · run {name(report.run_id)}"
-    meaning = reading.VERDICTS[report.verdict]
-    if report.verdict is Status.NOT_RUN:
-        meaning = f"{report.verdict}: {meaning.removeprefix('undecided: ')}"
+    message = visible(report.verdict_message, MESSAGE) or reading.VERDICTS[report.verdict]
     return tag(
         "header",
         tag(
@@ -85,10 +83,10 @@ def _header(report: Report) -> Safe:
             tag(
                 "h1",
                 tag("span", _word(report), class_="word"),
-                tag("span", meaning, class_="meaning"),
+                tag("span", message, class_="meaning text"),
                 tag("span", name(report.submission.name), class_="who text"),
             ),
-            tag("p", visible(report.verdict_message, MESSAGE), class_="message text"),
+            tag("p", visible(report.submission.summary, MESSAGE), class_="message text"),
             tag("dl", *_keys(report), class_="keys"),
             class_="wrap",
         ),

@@ -52,7 +52,7 @@ def checks(report: Report) -> Safe:
         ("Status", None),
         ("Check", None),
         ("Measured / limit", "num"),
-        ("What was found", None),
+        ("What was found", "found"),
     )
     rows = [_check(found, report) for found in report.findings]
     return section(
@@ -68,7 +68,7 @@ def checks(report: Report) -> Safe:
 def _check(found: Finding, report: Report) -> Safe:
     power = power_sentence(found)
     body: list[Child] = [tag("p", visible(found.message, MESSAGE), class_="text")]
-    if found.id not in report.required:
+    if not reading.is_required(report, found.id):
         body.append(tag("p", "Advisory: the ruleset does not require it.", class_="advisory"))
     if power:
         body.append(tag("p", power, class_="power"))
@@ -92,22 +92,26 @@ def _measure(found: Finding) -> str:
 
 
 def _evidence(found: Finding, report: Report) -> Safe | None:
-    own = {**found.evidence, **({"power": found.power} if found.power else {})}
+    pairs = [
+        (seed, reading.finding(seed.findings, found.id)) for seed in report.seeds[:_MOST_SEEDS]
+    ]
+    by_seed = [(seed, here) for seed, here in pairs if here is not None]
+    # Where every seed has a finding of its own, that over all seeds only repeats them.
+    own = {} if by_seed else found.evidence
+    own = {**own, **({"power": found.power} if found.power else {})}
     parts: list[Child] = [outlined(own)] if own else []
-    for seed in report.seeds[:_MOST_SEEDS]:
-        here = reading.finding(seed.findings, found.id)
-        if here is not None and len(report.seeds) > 1:
-            parts += _evidence_of_seed(here, seed, same=here.evidence == found.evidence)
+    for seed, here in by_seed:
+        parts += _evidence_of_seed(here, seed)
     if not parts:
         return None
     summary = tag("summary", "Evidence", tag("span", f" for {name(found.id)}", class_="hidden"))
     return tag("details", summary, tag("div", *parts, class_="evidence"))
 
 
-def _evidence_of_seed(found: Finding, seed: SeedResult, *, same: bool) -> Iterator[Safe]:
+def _evidence_of_seed(found: Finding, seed: SeedResult) -> Iterator[Safe]:
     yield tag("h3", f"Seed {seed_name(seed.seed)}: {found.status}")
     yield tag("p", visible(found.message, MESSAGE), class_="text")
-    if found.evidence and not same:
+    if found.evidence:
         yield outlined(found.evidence)
 
 
@@ -370,7 +374,9 @@ def _data(report: Report) -> Iterator[tuple[str, Child]]:
     data = report.data
     whose = "the ruleset's own data" if data.own else "not the data that the ruleset names"
     yield "Data", f"{name(data.name)} (folder {name(data.folder)}): {whose}"
-    text = quantity(data.train_text_bytes, "bytes")
+    text = "bytes not counted"
+    if data.train_text_bytes is not None:
+        text = quantity(data.train_text_bytes, "bytes")
     yield (
         "Train",
         _with_digest(f"{quantity(data.train_tokens, 'tokens')}, {text}", data.train_sha256),

@@ -61,8 +61,8 @@ header{border-top:6px solid var(--state);padding:2rem 0 2.2rem}
 h1{margin-top:.9rem;line-height:1.05}
 .word{display:block;color:var(--state);font-size:clamp(3rem,10vw,5.2rem);font-weight:750;
 letter-spacing:-.035em}
-.meaning{display:block;color:var(--state);font-size:1.1rem;font-weight:600;line-height:1.4;
-margin-top:.45rem}
+.meaning{display:block;color:var(--state);font-size:1.15rem;font-weight:600;line-height:1.4;
+margin-top:.45rem;max-width:46rem}
 .who{display:block;font-size:1.45rem;font-weight:650;letter-spacing:-.01em;line-height:1.3;
 margin-top:1.3rem}
 .message{font-size:1.06rem;margin-top:.3rem;max-width:46rem}
@@ -87,7 +87,7 @@ border:1.5px solid var(--state);color:var(--state);font-size:.78rem;font-weight:
 white-space:nowrap;line-height:1.5}
 .fail .badge{background:var(--state);color:var(--page)}
 .checks td,.checks th{padding-top:.65rem;padding-bottom:.6rem}
-.checks .found{padding-left:.6rem}
+.checks .found{padding-left:.5rem}
 .checks th[scope=row]{white-space:nowrap}
 .power,.advisory{color:var(--soft);font-size:.85rem;margin-top:.15rem}
 details{margin-top:.15rem}

@@ -18,9 +18,9 @@ VERDICTS = {
     Status.PASS: "every required check passed",
     Status.FAIL: "a rule is broken",
     Status.ERROR: "the judge could not tell",
-    Status.NOT_RUN: "undecided: a required check had nothing to judge",
+    Status.NOT_RUN: "undecided",
 }
-"""What each status means as the verdict of a whole run."""
+"""What each status means as the verdict of a whole run, where the report itself has no words for it."""
 
 EXIT_CODES = {
     0: "all required checks passed",
@@ -76,6 +76,23 @@ class Reading:
 def finding(findings: Iterable[Finding], check: str) -> Finding | None:
     """Return the finding of a check, or None."""
     return next((found for found in findings if found.id == check), None)
+
+
+def is_required(report: Report, check: str) -> bool:
+    """Say whether a check decides: named by the ruleset, or about a guarantee that the ruleset requires."""
+    return check in report.required or check.startswith("sandbox.")
+
+
+def evidence_of(report: Report, found: Finding) -> Mapping[str, object]:
+    """Return the evidence behind a finding on all seeds: that of the first seed that came to the same.
+
+    The finding's own, where no seed has one: a check over the whole run.
+    """
+    for seed in report.seeds:
+        here = finding(seed.findings, found.id)
+        if here is not None and here.status is found.status:
+            return here.evidence
+    return found.evidence
 
 
 def number(evidence: Mapping[str, object], name: str) -> float | None:

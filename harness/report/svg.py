@@ -48,18 +48,28 @@ class Scale:
 
 
 def scale(
-    values: Iterable[float], start: float, end: float, *, pad: float = 0.06, zero: bool = False
+    values: Iterable[float],
+    start: float,
+    end: float,
+    *,
+    pad: float = 0.06,
+    zero: bool = False,
+    least: float = 0.0,
 ) -> Scale:
     """Return a scale over all values, with a margin of `pad` of their range, from 0 if `zero`.
 
-    No value, or a range too small to divide, gives a range of some width all the same.
+    A range below `least`, or too small to divide, is widened, so that noise does not fill the chart.
     """
     held = [_held(value) for value in values]
     low = 0.0 if zero else min(held, default=0.0)
     high = max(held, default=1.0)
-    least = max(abs(low), abs(high)) * 1e-9 + 1e-12
+    least = max(least, max(abs(low), abs(high)) * 1e-9 + 1e-12)
     if high - low < least:
-        low, high = (low if zero else low - least), low + least
+        middle = (low + high) / 2
+        low, high = (
+            (low if zero else middle - least / 2),
+            (low if zero else middle - least / 2) + least,
+        )
     margin = (high - low) * pad
     return Scale(low if zero else low - margin, high + margin, start, end)
 

@@ -20,7 +20,7 @@ from checks.contract import Finding, Status
 from harness.report import reading
 from harness.report.escape import for_terminal
 from harness.report.evidence import flat, outline
-from harness.report.figures import count, duration, figure, quantity, seed_name, versus
+from harness.report.figures import count, duration, figure, quantity, seconds, seed_name, versus
 from harness.report.model import Guarantee, Machine, Report, SeedResult
 
 _STYLES = {
@@ -75,9 +75,11 @@ def _grid(columns: int, gap: int = 2) -> Table:
 
 def _verdict(report: Report) -> RenderableType:
     style = _STYLES[report.verdict]
-    line = Text.assemble(
-        (f" {report.verdict} ", f"bold reverse {style}"),
-        (f"  {reading.VERDICTS[report.verdict]}", f"bold {style}"),
+    grid = _grid(2)
+    message = report.verdict_message or reading.VERDICTS[report.verdict]
+    grid.add_row(
+        Text(f" {report.verdict} ", style=f"bold reverse {style}"),
+        _words(message, _MESSAGE, f"bold {style}"),
     )
     what = " · ".join(
         (
@@ -88,8 +90,7 @@ def _verdict(report: Report) -> RenderableType:
             duration(report.wall_s),
         )
     )
-    message = _words(report.verdict_message, _MESSAGE)
-    return Group(line, *([message] if message else []), Text(what, style="dim", overflow="fold"))
+    return Group(grid, Text(what, style="dim", overflow="fold"))
 
 
 # Checks.
@@ -102,7 +103,7 @@ def _checks(report: Report, width: int) -> Iterator[RenderableType]:
     wide = width >= _WIDE
     grid = _grid(4 if wide else 3)
     for found in report.findings:
-        message = _one_line(found, found.id in report.required)
+        message = _one_line(found, reading.is_required(report, found.id))
         row = (_status(found.status), _words(found.id, 24), _measure(found))
         if wide:
             grid.add_row(*row, message)
@@ -146,7 +147,8 @@ def _why(report: Report) -> Iterator[RenderableType]:
         yield name
         yield Padding(_words(found.message, _MESSAGE), (0, 0, 0, 2))
         power = {"power": found.power} if found.power else {}
-        lines = list(flat(outline({**found.evidence, **power}, most=4)))
+        evidence = {**reading.evidence_of(report, found), **power}
+        lines = list(flat(outline(evidence, most=4 if len(evidence) < 9 else 8)))
         grid = _grid(2)
         for path, value in lines[:_EVIDENCE]:
             grid.add_row(_words(path, _LABEL, "dim"), _words(value, _LINE))
@@ -215,7 +217,7 @@ def _score_cells(seed: SeedResult) -> tuple[str, str, str, str]:
 
 def _second_cells(seed: SeedResult, phases: Sequence[str]) -> tuple[str, ...]:
     took = {time.phase: time.wall_s for time in seed.phases if time.outcome != "not started"}
-    return tuple(f"{took[phase]:.5g}" if phase in took else "-" for phase in phases)
+    return tuple(seconds(took[phase]) if phase in took else "-" for phase in phases)
 
 
 def _or_dash(value: float | None, unit: str = "") -> str:
@@ -302,7 +304,10 @@ def _facts(report: Report, folder: str | None) -> Table:
         *([("  sha256", baseline.sha256)] if baseline else []),
         ("machine", _machine(report.machine)),
         ("run", f"{report.run_id}, {report.created_utc}, harness {report.harness_version}"),
-        ("files", folder or f"runs/{report.run_id}: report.json, report.html, logs of every phase"),
+        (
+            "files",
+            f"{folder or f'runs/{report.run_id}'}: report.json, report.html, logs of every phase",
+        ),
     ]
     grid = _grid(2)
     for label, value in rows:

@@ -43,14 +43,17 @@ def render_text(report: Report, *, width: int | None = None, folder: str | None 
 
 
 def print_report(report: Report, console: Console, *, folder: str | None = None) -> None:
-    """Print the report on a rich console, in colour where that console has it (NO_COLOR is rich's).
+    """Print the report on a rich console, in colour if it is a terminal (NO_COLOR is rich's to obey).
 
-    On an output that cannot write every character, those it cannot appear as escapes.
+    A file or a pipe gets plain text, at least 100 wide. Where the output cannot write a character, its
+    escape is written.
     """
-    if console.encoding.lower().startswith("utf"):
+    unicode = console.encoding.lower().startswith("utf")
+    if unicode and console.is_terminal:
         _print(report, console, folder)
         return
-    text = render_text(report, width=console.width, folder=folder)
+    width = console.width if console.is_terminal else max(console.width, WIDTH)
+    text = render_text(report, width=width, folder=folder)
     safe = text.encode(console.encoding, "backslashreplace").decode(console.encoding)
     console.out(safe, end="", highlight=False)
 

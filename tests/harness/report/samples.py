@@ -75,7 +75,7 @@ def passing() -> Report:
         run_id="20261123-061542-7f3a",
         created_utc="2026-11-23T06:15:42Z",
         verdict=Status.PASS,
-        verdict_message="All 13 required checks passed; 0.0130 nats per token better than pr1019.",
+        verdict_message="all 13 required checks hold over 3 seeds",
         exit_code=0,
         ruleset=RulesetFacts(
             name="parameter-golf",
@@ -144,7 +144,7 @@ def failing() -> Report:
         report,
         verdict=Status.FAIL,
         exit_code=1,
-        verdict_message="bytes.artifact, score.complete, order.blind and norm.target failed: "
+        verdict_message="broken: bytes.artifact, score.complete, order.blind, norm.target; "
         + HOSTILE[0],
         run_id=HOSTILE[6],
         created_utc=HOSTILE[4],
@@ -185,7 +185,7 @@ def undecided() -> Report:
     return msgspec.structs.replace(
         report,
         verdict=Status.NOT_RUN,
-        verdict_message="stats.margin had nothing to judge: no baseline. Everything else passed.",
+        verdict_message="undecided: stats.margin had nothing to judge; the other 12 required checks passed",
         exit_code=3,
         baseline=None,
         findings=(*report.findings[:-1], margin),
@@ -229,7 +229,7 @@ def died() -> Report:
     return msgspec.structs.replace(
         report,
         verdict=Status.FAIL,
-        verdict_message="time.train failed: seed 1 was still training at the deadline.",
+        verdict_message="broken: time.train",
         exit_code=1,
         findings=tuple(findings),
         seeds=(seed,),

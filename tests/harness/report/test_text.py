@@ -44,7 +44,9 @@ def test_nothing_depends_on_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_the_folder_is_named_where_it_is_known() -> None:
-    assert "files         out/here" in render_text(samples.passing(), folder="out/here")
+    assert "files         out/here: report.json" in render_text(
+        samples.passing(), folder="out/here"
+    )
 
 
 def _printed(environ: dict[str, str], *, terminal: bool, encoding: str = "utf-8") -> str:
