@@ -102,7 +102,13 @@ class TrainFile:
 
     def read(self) -> bytes:
         """Return the whole content."""
-        return os.pread(self.descriptor, self.size_bytes, 0)
+        parts, at = [], 0
+        while at < self.size_bytes and (
+            part := os.pread(self.descriptor, self.size_bytes - at, at)
+        ):
+            parts.append(part)  # one call gives at most 2 GiB
+            at += len(part)
+        return b"".join(parts)
 
     def tokens(self) -> npt.NDArray[np.uint16]:
         """Return the tokens of a shard, uint16, memory-mapped read-only.
@@ -237,13 +243,20 @@ def _unpack(head: bytes) -> tuple[Kind, int]:
     return Kind(kind), length
 
 
+def _is_socket(descriptor: int) -> bool:
+    try:
+        return stat.S_ISSOCK(os.fstat(descriptor).st_mode)
+    except OSError:  # closed
+        return False
+
+
 def connect() -> Connection:
     """Take the judge's socket from standard input and read its opening.
 
     Raises ProtocolError where standard input is not that socket: a scorer or trainer that is started by
     hand has nobody to talk to.
     """
-    if not stat.S_ISSOCK(os.fstat(0).st_mode):
+    if not _is_socket(0):
         raise ProtocolError(
             "standard input is not the judge's socket; start this with `harness run`"
         )
