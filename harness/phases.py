@@ -222,13 +222,14 @@ def _train_clock(context: Context, run: Started, output: Path, handover: Handove
         gone = run.tree.wait_gone(Deadline(min(1.0, max(0.0, deadline.remaining_s))))
         context.listener.progress(int(watch.elapsed_s), int(budget_s), "s")
     wall_s = watch.elapsed_s
+    ended = run.tree.exit_status  # by itself: the kill gives those that had not ended a status too
     run.tree.kill()
     status = run.tree.exit_status
     if not gone:
         outcome, detail = Outcome.DEADLINE, "every process was killed at the deadline"
-        if status is not None:
+        if ended is not None:
             detail = (
-                f"the command itself had ended with status {status}, but {run.tree.left_behind} of its "
+                f"the command itself had ended with status {ended}, but {run.tree.left_behind} of its "
                 "processes ran on until they were killed at the deadline"
             )
     elif status == 0:
