@@ -109,7 +109,7 @@ class MatchModel:
         longest = self.config.lengths[-1]
         before = min(first, longest)
         padded = np.full(longest + count - 1, _ABSENT, dtype=np.uint64)
-        padded[longest - before :] = stream_T[first - before : first + count - 1].astype(np.uint64)
+        padded[longest - before :] = stream_T[first - before : max(0, first + count - 1)]
         hashes_KT = np.empty((len(self.config.lengths), count), dtype=np.uint64)
         hash_T = np.zeros(count, dtype=np.uint64)
         for back in range(1, longest + 1):

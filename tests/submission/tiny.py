@@ -1,0 +1,58 @@
+"""The smallest whole system: a model with random weights that still has every part."""
+
+from dataclasses import replace
+
+import torch
+
+from submission.artifact import Artifact
+from submission.mixer import MixerConfig
+from submission.model import GPT, ModelConfig
+from submission.optimiser import Schedule
+from submission.presets import SMOKE
+from submission.train import export
+from submission.windows import WindowConfig
+
+VOCAB = 40
+
+MODEL = ModelConfig(
+    vocab_size=VOCAB,
+    layers=3,
+    width=16,
+    query_heads=4,
+    kv_heads=2,
+    mlp_width=24,
+    max_length=16,
+    rotary_dims=4,
+    bigram_rows=31,
+    bigram_width=4,
+    value_width=4,
+    value_layers=1,
+)
+
+PRESET = replace(
+    SMOKE,
+    model=MODEL,
+    schedule=Schedule(steps=3, warmdown_steps=2),
+    windows=WindowConfig(length=16, stride=4, batch_windows=3),
+    mixer=MixerConfig(lengths=(1, 2, 3), table_bits=10),
+    batch_windows=2,
+    smallest=64,
+    held_out_tokens=200,
+    reserve_s=0.0,
+)
+
+
+def random_model(seed: int = 0) -> GPT:
+    """Return a model with no weight at 0, so that every part has its say."""
+    torch.manual_seed(seed)
+    model = GPT(MODEL)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.normal_(0.0, 0.5)
+    return model
+
+
+def random_artifact(mixer_weights: tuple[float, ...] = (0.5, 0.4, 0.9)) -> Artifact:
+    built = export(random_model(), PRESET)
+    built.mixer_weights = mixer_weights
+    return built
