@@ -24,7 +24,10 @@ NEGLIGIBLE = 1e-6
 
 
 def check(challenge: Challenge | None, control: Challenge | None, limits: Tolerances) -> Finding:
-    """Compare substitutes with their entries; measured is the largest distance, as the message says."""
+    """Compare substitutes with their entries, in nats; without `predict`, sums over the vocabulary with 1.
+
+    Measured is the largest distance. Substitutes whose probability is negligible both ways do not count.
+    """
     if challenge is None:
         return not_run(ID, "there was no challenge: an earlier phase failed")
     planted = None if control is None else _judge(control, limits)
@@ -37,13 +40,13 @@ def _judge(challenge: Challenge, limits: Tolerances) -> Finding:
     if not challenge.target:
         return not_run(ID, "no substitution was answered")
     tolerance = hard_tolerance_nats(challenge, limits)
+    whole = challenge.target[0].whole_vocabulary
+    ranked = sorted(challenge.target, key=_largest, reverse=True)
     problems = [
-        problem
-        for answer in challenge.target
-        if (problem := _problem(answer, tolerance, limits)) is not None
+        problem for answer in ranked if (problem := _problem(answer, tolerance, limits)) is not None
     ]
     tried = sum(len(answer.tokens) for answer in challenge.target)
-    worst = max((_largest(answer) for answer in challenge.target), default=0.0)
+    largest = [gap for answer in ranked if math.isfinite(gap := _largest(answer))]
     if problems:
         status = Status.FAIL
         message = f"{problems[0]}; {len(problems)} of {len(challenge.target)} positions are off"
@@ -54,9 +57,9 @@ def _judge(challenge: Challenge, limits: Tolerances) -> Finding:
         id=ID,
         status=status,
         message=message,
-        measured=worst,
-        limit=tolerance,
-        unit="nats",
+        measured=max(largest, default=None),
+        limit=limits.sum_tolerance if whole else tolerance,
+        unit="|sum - 1|" if whole else "nats",
         evidence={
             "positions": len(challenge.target),
             "substitutes": tried,
@@ -70,7 +73,7 @@ def _judge(challenge: Challenge, limits: Tolerances) -> Finding:
 def _problem(answer: TargetAnswer, tolerance: float, limits: Tolerances) -> str | None:
     """Return one sentence on what is wrong at a position, or None."""
     if answer.whole_vocabulary:
-        total = math.fsum(math.exp(-nats) for nats in answer.nats)
+        total = _sum(answer)
         if abs(total - 1.0) > limits.sum_tolerance:
             heavy = _heaviest(answer)
             return (
@@ -93,8 +96,11 @@ def _problem(answer: TargetAnswer, tolerance: float, limits: Tolerances) -> str 
 
 
 def _disagrees(answer: TargetAnswer, index: int, tolerance: float) -> bool:
-    if abs(_gap(answer, index)) <= tolerance:
-        return False
+    return abs(_gap(answer, index)) > tolerance and _counts(answer, index)
+
+
+def _counts(answer: TargetAnswer, index: int) -> bool:
+    """Return whether a substitute's logarithms are worth comparing; the true token's always are."""
     row = None if answer.row_nats is None else answer.row_nats[index]
     entry = 0.0 if row is None else math.exp(-row)
     is_true = answer.tokens[index] == answer.token
@@ -110,8 +116,15 @@ def _gap(answer: TargetAnswer, index: int) -> float:
 
 
 def _largest(answer: TargetAnswer) -> float:
-    gaps = [abs(_gap(answer, index)) for index in range(len(answer.tokens))]
-    return max((gap for gap in gaps if math.isfinite(gap)), default=0.0)
+    """Return the largest distance at a position, infinite where something has an entry of 0."""
+    if answer.whole_vocabulary:
+        return abs(_sum(answer) - 1.0)
+    indices = range(len(answer.tokens))
+    return max((abs(_gap(answer, i)) for i in indices if _counts(answer, i)), default=0.0)
+
+
+def _sum(answer: TargetAnswer) -> float:
+    return math.fsum(math.exp(-nats) for nats in answer.nats)
 
 
 def _named(answer: TargetAnswer, index: int) -> str:
@@ -122,16 +135,20 @@ def _named(answer: TargetAnswer, index: int) -> str:
 
 
 def _of_another_class(answer: TargetAnswer, index: int) -> str | None:
-    """Return what a substitute of another class was given, for comparison."""
-    if answer.classes is None:
+    """Return, for comparison, what the best-behaved substitute of another class was given."""
+    if answer.classes is None or answer.row_nats is None:
         return None
-    mine = answer.classes[index]
-    for other, kind in enumerate(answer.classes):
-        row = None if answer.row_nats is None else answer.row_nats[other]
-        if kind != mine and row is not None:
-            probability = math.exp(-answer.nats[other])
-            return f"{_named(answer, other)} with {probability:.6g} against {math.exp(-row):.6g}"
-    return None
+    mine, rows = answer.classes[index], answer.row_nats
+    others = [
+        (abs(_gap(answer, i)), i, row)
+        for i, (kind, row) in enumerate(zip(answer.classes, rows, strict=True))
+        if kind != mine and row is not None
+    ]
+    if not others:
+        return None
+    _, other, row = min(others)
+    probability = math.exp(-answer.nats[other])
+    return f"{_named(answer, other)} with {probability:.6g} against {math.exp(-row):.6g}"
 
 
 def _heaviest(answer: TargetAnswer) -> str:
