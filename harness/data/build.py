@@ -23,7 +23,7 @@ from harness.data.shards import read_shard
 from harness.data.source import Documents, read_documents
 from harness.data.staging import check_target, staged
 from harness.data.text import TextCount, TextWriter, read_text
-from harness.data.tokenizers import SAMPLE_BYTES, Tokenizer, load_tokenizer, train_tokenizer
+from harness.data.tokenizers import SAMPLE_BYTES, Tokenizer, cut, load_tokenizer, train_tokenizer
 from harness.data.writing import (
     SHARD_TOKENS,
     TOKENIZER_FILE,
@@ -137,14 +137,18 @@ def _digest(document: str) -> bytes:
 
 
 def _sample(stage: Path, count: TextCount) -> Iterator[str]:
-    """Yield train documents of about SAMPLE_BYTES in all, chosen by their digests."""
+    """Yield train text of about SAMPLE_BYTES: all of it, or pieces chosen by their digests.
+
+    Pieces and not documents, so that a few long documents do not make it a matter of luck.
+    """
     limit = min((SAMPLE_BYTES << 64) // max(count.text_bytes, 1), 1 << 64)
     size = 0
     for document in read_text(stage / SPOOL_FILE):
-        # Not the eight bytes that chose the split: those of train documents are all above its limit.
-        if int.from_bytes(_digest(document)[8:16], "big") < limit and size < 2 * SAMPLE_BYTES:
-            size += len(document)
-            yield document
+        for piece in cut(document):
+            # A short document is one piece, and the first eight bytes of its digest chose the split.
+            if int.from_bytes(_digest(piece)[8:16], "big") < limit and size < 2 * SAMPLE_BYTES:
+                size += len(piece)
+                yield piece
 
 
 def write_encoded(

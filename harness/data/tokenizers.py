@@ -35,7 +35,7 @@ MIN_VOCAB = RESERVED + 2
 THREADS = 2
 SAMPLE_BYTES = 8_000_000
 """Text that a tokenizer is trained on at most; more changes few merges and costs time in proportion."""
-PIECE_BYTES = 4_000
+PIECE_CHARACTERS = 4_000
 """Documents are cut for training, at a space where there is one: SentencePiece skips long lines."""
 COVERAGE = 0.9995
 """Share of the characters that get pieces; the rarest become bytes. SentencePiece's own default."""
@@ -147,7 +147,7 @@ def train_tokenizer(documents: Iterable[str], vocab_size: int) -> Tokenizer:
             f"--vocab: {vocab_size} is not in {MIN_VOCAB}..{MAX_VOCAB} "
             f"({RESERVED} tokens are control and bytes, and tokens are uint16); choose another"
         )
-    pieces = [piece for document in documents for piece in _cut(document) if "\0" not in piece]
+    pieces = [piece for document in documents for piece in cut(document) if "\0" not in piece]
     if not pieces:
         raise DataError("--text: no text to train a tokenizer on; give more")
     model = io.BytesIO()
@@ -168,7 +168,7 @@ def train_tokenizer(documents: Iterable[str], vocab_size: int) -> Tokenizer:
             eos_id=EOS,
             unk_id=UNK,
             num_threads=1,
-            max_sentence_length=8 * PIECE_BYTES,
+            max_sentence_length=8 * PIECE_CHARACTERS,
             minloglevel=2,
         )
     except RuntimeError as error:
@@ -179,17 +179,15 @@ def train_tokenizer(documents: Iterable[str], vocab_size: int) -> Tokenizer:
     return Tokenizer(model.getvalue(), "the tokenizer just trained")
 
 
-def _cut(document: str) -> Iterator[str]:
-    """Yield the document in lines of at most about PIECE_BYTES characters, cut before a space if possible."""
+def cut(document: str) -> Iterator[str]:
+    """Yield the document's lines in pieces of at most PIECE_CHARACTERS, cut before a space if possible."""
     for line in document.split("\n"):
         start = 0
         while start < len(line):
-            end = start + PIECE_BYTES
-            if end < len(line):
-                end = max(line.rfind(" ", start + 1, end), start) or end
-                end = start + PIECE_BYTES if end == start else end
-            yield line[start:end]
-            start = end
+            end = start + PIECE_CHARACTERS
+            space = line.rfind(" ", start + 1, end) if end < len(line) else -1
+            yield line[start : space if space > 0 else end]
+            start = space if space > 0 else end
 
 
 def _without_rare(pieces: list[str], vocab_size: int) -> list[str]:

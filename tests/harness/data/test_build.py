@@ -200,8 +200,17 @@ def test_the_sample_is_bounded(tmp_path: Path, text: Path, monkeypatch: pytest.M
 
     monkeypatch.setattr(build_module, "train_tokenizer", spy)
     monkeypatch.setattr(build_module, "SAMPLE_BYTES", 4000)
-    build_dataset(Recipe(text=text, vocab_size=280), tmp_path / "d")
+    build_dataset(Recipe(text=text, vocab_size=280, val_fraction=0.6), tmp_path / "d")
     assert 2000 < sum(map(len, seen)) < 8000
+
+
+def test_one_long_document_is_sampled_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(build_module, "SAMPLE_BYTES", 40_000)
+    (tmp_path / "t.txt").write_text(" ".join(f"word{n % 977}" for n in range(100_000)))
+    (tmp_path / "v.txt").write_text("word1")
+    recipe = Recipe(text=tmp_path / "t.txt", vocab_size=280, val_text=tmp_path / "v.txt")
+    dataset = build_dataset(recipe, tmp_path / "d")
+    assert (dataset.train.text_bytes or 0) / dataset.train.tokens > 1.5
 
 
 def test_the_command_imports_click_alone() -> None:

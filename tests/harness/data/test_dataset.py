@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from harness.data.dataset import Dataset, TokenClass, open_dataset
 from harness.data.recount import count_text
-from harness.data.writing import write_dataset
+from harness.data.shards import read_shard
+from harness.data.writing import SplitWriter, write_dataset
 from harness.errors import DataError
 from tests.harness.data.tiny import tiny_dataset
 
@@ -191,6 +192,29 @@ def test_what_does_not_fit_the_vocabulary_is_refused(tmp_path: Path, bad: dict[s
     with pytest.raises(DataError):
         write_dataset(tmp_path / "d", **given)
     assert list(tmp_path.iterdir()) == []
+
+
+@given(
+    parts=st.lists(st.lists(st.integers(0, 9), max_size=7), max_size=6),
+    shard_tokens=st.integers(1, 9),
+)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
+def test_shards_are_full_however_the_stream_arrives(
+    tmp_path: Path, parts: list[list[int]], shard_tokens: int
+) -> None:
+    shutil.rmtree(tmp_path / "train", ignore_errors=True)
+    stream = [token for part in parts for token in part]
+    with SplitWriter(tmp_path, "train", 10, shard_tokens) as writer:
+        for part in parts:
+            writer.append(np.array(part, dtype=np.uint16))
+        if not stream:
+            with pytest.raises(DataError, match="holds no tokens"):
+                writer.finish()
+            return
+        shards = writer.finish()
+    assert {shard.tokens for shard in shards[:-1]} <= {shard_tokens}
+    joined = np.concatenate([read_shard(tmp_path / shard.path) for shard in shards])
+    assert joined.tolist() == stream
 
 
 def test_without_marks_a_split_is_one_document(tmp_path: Path) -> None:

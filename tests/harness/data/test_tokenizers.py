@@ -4,6 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from harness.data import tokenizers
 from harness.data.dataset import TokenClass
 from harness.data.embedded import MODEL_FILE
 from harness.data.tokenizers import SPACE, Tokenizer, load_tokenizer, train_tokenizer
@@ -60,6 +61,15 @@ def test_a_batch_is_each_alone(synthetic: Tokenizer, texts: list[str]) -> None:
     together = synthetic.encode(texts)
     assert [t.tolist() for t in together] == [synthetic.encode([t])[0].tolist() for t in texts]
     assert synthetic.decode(together) == [synthetic.decode([t])[0] for t in together]
+
+
+@given(text=st.text(alphabet="ab \n", max_size=80), limit=st.integers(1, 9))
+def test_pieces_are_the_text(text: str, limit: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tokenizers, "PIECE_CHARACTERS", limit)
+        pieces = list(tokenizers.cut(text))
+    assert "".join(pieces) == text.replace("\n", "")
+    assert all(0 < len(piece) <= limit for piece in pieces)
 
 
 def test_training_is_deterministic(trained: Tokenizer) -> None:
