@@ -3,6 +3,7 @@
 The stream is replayed with `accept`. Before a block is accepted, the questions drawn in it are asked in
 rising order of position, so that the token at a position has never been shown when it is asked for; at one
 position the order is blind, target, future, from the least to the most revealing; the repeat comes last.
+What takes the place of the future is taken from the past, so no question shows anything of what is to come.
 
 `ask` works on anything that answers `score`, `accept` and `predict`: a submission's process, or the judge's
 own scorer with a planted leak (harness.control). It draws no conclusion: `checks` does.
@@ -325,11 +326,13 @@ class Examination:
 
     def _future(self, answers: Answers, position: int, first: int, end: int) -> None:
         subject = self._subject
-        tokens = len(subject.stream_N)
         block_n = _tokens(subject.stream_N[first:end])
-        start = self._draws.below(f"{self._label}/splice/{position}", tokens)
-        elsewhere = (start + np.arange(end - position - 1)) % tokens
-        block_n[position + 1 - first :] = subject.stream_N[elsewhere]
+        # Spliced from what the process has been shown already: a stretch from further on would tell it what
+        # later questions ask for, and with one large block that is most of the stream.
+        shown = position + 1
+        start = self._draws.below(f"{self._label}/splice/{position}", shown)
+        earlier = (start + np.arange(end - position - 1)) % shown
+        block_n[position + 1 - first :] = subject.stream_N[earlier]
         if block_n[position + 1 - first] == subject.stream_N[position + 1]:
             block_n[position + 1 - first] = (int(block_n[position + 1 - first]) + 1) % (
                 subject.vocab_size
