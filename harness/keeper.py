@@ -36,7 +36,6 @@ import signal
 import socket
 import sys
 import time
-from collections import deque
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +53,7 @@ class CappedLog:
         self._file = open(path, "wb", buffering=0)  # noqa: SIM115, PTH123 - lives as long as the keeper
         self._head_left = cap_bytes // 2
         self._tail_cap = cap_bytes - cap_bytes // 2
-        self._tail: deque[bytes] = deque()
-        self._tail_bytes = 0
+        self._tail = bytearray()
         self._dropped = 0
 
     def write(self, data: bytes) -> None:
@@ -64,24 +62,25 @@ class CappedLog:
         if head:
             self._put(head)
             self._head_left -= len(head)
-        if rest:
-            self._tail.append(rest)
-            self._tail_bytes += len(rest)
-        while self._tail and self._tail_bytes - len(self._tail[0]) >= self._tail_cap:
-            gone = self._tail.popleft()
-            self._tail_bytes -= len(gone)
-            self._dropped += len(gone)
+        self._tail += rest
+        if len(self._tail) > 2 * self._tail_cap:
+            self._drop()
 
     def close(self) -> None:
         """Write the tail, with a line that says how much was left out before it."""
-        tail = b"".join(self._tail)
-        cut = max(0, len(tail) - self._tail_cap)
-        if self._dropped + cut:
-            self._put(b"\n[%d bytes left out]\n" % (self._dropped + cut))
-        self._put(tail[cut:])
+        self._drop()
+        if self._dropped:
+            self._put(b"\n[%d bytes left out]\n" % self._dropped)
+        self._put(self._tail)
         self._file.close()
 
-    def _put(self, data: bytes) -> None:
+    def _drop(self) -> None:
+        """Forget what lies before the last `tail_cap` bytes."""
+        extra = max(0, len(self._tail) - self._tail_cap)
+        del self._tail[:extra]
+        self._dropped += extra
+
+    def _put(self, data: bytes | bytearray) -> None:
         # A full disk must not stop the keeper: the log is for people, the sweep is not.
         with contextlib.suppress(OSError):
             self._file.write(data)
@@ -169,19 +168,26 @@ class Keeper:
         selector.register(wake_read, selectors.EVENT_READ)
         for descriptor in self._logs:
             selector.register(descriptor, selectors.EVENT_READ)
-        while self._reap():
-            for key, _ in selector.select(timeout=1.0):
-                if key.fd in self._logs:
-                    self._pump(key.fd, selector)
-                elif key.fd == wake_read:
-                    os.read(wake_read, 512)
-                elif self._control.recv(64) in (b"", b"kill"):
-                    # "" is the judge's death: the sweep is then the last thing that happens.
-                    self._dying = True
-            if self._dying:
-                self._sweep()
-                break
+        try:
+            while self._reap() and not self._dying:
+                for key, _ in selector.select(timeout=1.0):
+                    if key.fd in self._logs:
+                        self._pump(key.fd, selector)
+                    elif key.fd == wake_read:
+                        os.read(wake_read, 512)
+                    else:
+                        self._listen()
+        finally:
+            # Whatever went wrong here, the sweep is the last thing that happens.
+            self._sweep()
         self._finish()
+
+    def _listen(self) -> None:
+        try:
+            self._dying = self._control.recv(64) in (b"", b"kill")
+        except OSError:
+            # The judge died with words of ours unread, which resets the connection.
+            self._dying = True
 
     def _on_term(self, *_: object) -> None:
         self._dying = True

@@ -26,6 +26,10 @@ from harness.clock import Deadline
 from harness.errors import JudgeError, ManifestError
 
 LOG_CAP_BYTES = 4 << 20
+PATIENCE_S = keeper_file.SWEEP_S + 5.0
+"""How long a keeper may take to sweep before the judge kills it and sweeps by itself."""
+PATIENCE_S = keeper_file.SWEEP_S + 5.0
+"""How long a keeper may take to sweep before the judge kills it and sweeps by itself."""
 LIMITS: dict[str, tuple[int, int]] = {
     "RLIMIT_CORE": (0, 0),
     "RLIMIT_NOFILE": (65536, 65536),
@@ -69,7 +73,6 @@ class Tree:
         """
         become_subreaper()
         self._before = _children()
-        ours, theirs = socket.socketpair()
         policy = {
             "cwd": str(cwd),
             "env": dict(env),
@@ -78,23 +81,8 @@ class Tree:
             "stderr": f"{logs}.stderr",
             "log_cap_bytes": LOG_CAP_BYTES,
         }
-        with theirs, channel:
-            self._keeper = subprocess.Popen(
-                [
-                    sys.executable,
-                    *("-I", "-S", "-B", keeper_file.__file__),
-                    *(str(theirs.fileno()), json.dumps(policy), "--"),
-                    *resolve(command, cwd),
-                ],
-                stdin=channel.fileno(),
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()],
-                env={},
-                start_new_session=True,
-            )
-        self._control = ours
-        self._control.setblocking(False)
+        with channel:
+            self._keeper, self._control = _start(resolve(command, cwd), policy, channel)
         self._buffer = b""
         self.exit_status: int | None = None
         """Of the command itself: 0 or more, or minus a signal; None while it runs or if it was swept."""
@@ -144,7 +132,9 @@ class Tree:
         if not self.gone:
             with contextlib.suppress(OSError):
                 self._control.send(b"kill")
-            self.wait_gone(Deadline(keeper_file.SWEEP_S + 5.0))
+            # A process of our own user may have stopped the keeper.
+            self._keeper.send_signal(signal.SIGCONT)
+            self.wait_gone(Deadline(PATIENCE_S))
         if not self.gone:
             self._keeper.kill()
             self._sweep_orphans()
@@ -163,6 +153,8 @@ class Tree:
             data = self._control.recv(4096)
         except (TimeoutError, BlockingIOError):
             return
+        except OSError:  # it died with our words unread, which resets the connection
+            data = b""
         if not data:
             # The keeper is dead: somebody with our user id killed it. Its children are ours now.
             self._sweep_orphans()
@@ -186,19 +178,42 @@ class Tree:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._keeper.wait(timeout=1.0)
         patience = Deadline(keeper_file.SWEEP_S)
-        while not patience.passed:
-            orphans = _children() - self._before - {self._keeper.pid}
-            if not orphans:
-                self.gone = True
-                return
+        while (orphans := _children() - self._before - {self._keeper.pid}) and not patience.passed:
             for orphan in orphans:
                 for pid in (orphan, *keeper_file.descendants(orphan)):
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(pid, signal.SIGKILL)
                 with contextlib.suppress(ChildProcessError):
                     os.waitpid(orphan, os.WNOHANG)
-        self.survivors = len(_children() - self._before)
+        self.survivors = len(orphans)
         self.gone = True
+
+
+def _start(
+    command: list[str], policy: dict[str, Any], channel: socket.socket
+) -> tuple[subprocess.Popen[bytes], socket.socket]:
+    """Start a keeper with the command; return it and the judge's end of the control socket."""
+    ours, theirs = socket.socketpair()
+    try:
+        with theirs:
+            keeper = subprocess.Popen(
+                [
+                    sys.executable,
+                    *("-I", "-S", "-B", keeper_file.__file__),
+                    *(str(theirs.fileno()), json.dumps(policy), "--"),
+                    *command,
+                ],
+                stdin=channel.fileno(),
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+                env={},
+                start_new_session=True,
+            )
+    except BaseException:
+        ours.close()
+        raise
+    return keeper, ours
 
 
 def become_subreaper() -> None:
