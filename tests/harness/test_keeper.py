@@ -47,7 +47,7 @@ def test_a_log_that_cannot_be_written_stops_nobody():
 
 
 def test_fifty_megabytes_leave_the_first_and_the_last_lines(tmp_path):
-    code = """
+    code = r"""
     import sys
     sys.stdout.write("first line\n")
     for block in range(50):
