@@ -190,7 +190,9 @@ def test_names_that_mean_something_to_glob(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["da*a[1]"]
 
 
-def test_the_sample_is_bounded(tmp_path: Path, text: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def sampled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What the tokenizer was trained on."""
     seen: list[str] = []
     real = build_module.train_tokenizer
 
@@ -199,18 +201,28 @@ def test_the_sample_is_bounded(tmp_path: Path, text: Path, monkeypatch: pytest.M
         return real(seen, vocab_size)
 
     monkeypatch.setattr(build_module, "train_tokenizer", spy)
+    return seen
+
+
+def test_the_sample_is_bounded(
+    tmp_path: Path, text: Path, sampled: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(build_module, "SAMPLE_BYTES", 4000)
     build_dataset(Recipe(text=text, vocab_size=280, val_fraction=0.6), tmp_path / "d")
-    assert 2000 < sum(map(len, seen)) < 8000
+    assert 2000 < sum(map(len, sampled)) < 8000
 
 
-def test_one_long_document_is_sampled_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_long_document_is_sampled_too(
+    tmp_path: Path, sampled: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(build_module, "SAMPLE_BYTES", 40_000)
-    (tmp_path / "t.txt").write_text(" ".join(f"word{n % 977}" for n in range(100_000)))
-    (tmp_path / "v.txt").write_text("word1")
-    recipe = Recipe(text=tmp_path / "t.txt", vocab_size=280, val_text=tmp_path / "v.txt")
-    dataset = build_dataset(recipe, tmp_path / "d")
-    assert (dataset.train.text_bytes or 0) / dataset.train.tokens > 1.5
+    sounds = ["ta", "ke", "mir", "sol", "du", "nop", "fe"]
+    words = [sounds[n % 7] + sounds[n * n % 5] + sounds[n // 7 % 7] for n in range(50_000)]
+    (tmp_path / "t.txt").write_text(" ".join(words))
+    (tmp_path / "v.txt").write_text("takemir")
+    recipe = Recipe(text=tmp_path / "t.txt", vocab_size=300, val_text=tmp_path / "v.txt")
+    build_dataset(recipe, tmp_path / "d")
+    assert 20_000 < sum(map(len, sampled)) < 85_000
 
 
 def test_the_command_imports_click_alone() -> None:

@@ -213,6 +213,7 @@ def test_shards_are_full_however_the_stream_arrives(
             return
         shards = writer.finish()
     assert {shard.tokens for shard in shards[:-1]} <= {shard_tokens}
+    assert shards[-1].tokens <= shard_tokens
     joined = np.concatenate([read_shard(tmp_path / shard.path) for shard in shards])
     assert joined.tolist() == stream
 
