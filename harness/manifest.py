@@ -18,6 +18,9 @@ from harness.errors import ManifestError
 
 FILE_NAME = "submission.toml"
 
+MAX_START_BYTES = 16 << 10
+"""Most bytes of one command line with its environment: a kernel takes 128 KiB as one argument."""
+
 Argument = Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]
 Command = Annotated[tuple[Argument, ...], msgspec.Meta(min_length=1, max_length=256)]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
@@ -66,6 +69,10 @@ class Manifest(_Section, frozen=True):
     authors: tuple[Name, ...] = ()
     summary: Annotated[str, msgspec.Meta(max_length=2000)] = ""
 
+    def code_place(self, name: str) -> str:
+        """Return where a code file lies in the sealed artifact; output lies at the top, by its own name."""
+        return f"{self.package}/{name}" if self.package else name
+
 
 def load(folder: Path) -> Manifest:
     """Read FOLDER/submission.toml and check that the code files it names are there.
@@ -108,13 +115,14 @@ def parse(text: str, origin: str) -> Manifest:
     if manifest.package and not manifest.package.isidentifier():
         raise ManifestError(f"{origin}: package {manifest.package!r} is not a Python name; use one")
     _check_paths(manifest, origin)
-    _check_env(manifest, origin)
+    _check_places(manifest, origin)
+    _check_starts(manifest, origin)
     return manifest
 
 
 def _check_paths(manifest: Manifest, origin: str) -> None:
-    seen: set[str] = set()
     for field in ("code", "output"):
+        seen: set[str] = set()
         for name in getattr(manifest.artifact, field):
             problem = path_problem(name)
             if problem:
@@ -126,15 +134,41 @@ def _check_paths(manifest: Manifest, origin: str) -> None:
             seen.add(name)
 
 
-def _check_env(manifest: Manifest, origin: str) -> None:
-    for phase in (manifest.train, manifest.score):
+def _check_places(manifest: Manifest, origin: str) -> None:
+    """Refuse two files at one place of the artifact, and a file where another needs a folder."""
+    places = {manifest.code_place(name): f"code {name!r}" for name in manifest.artifact.code}
+    for name in manifest.artifact.output:
+        if name in places:
+            raise ManifestError(
+                f"{origin}: artifact.output: {name!r} would lie where {places[name]} does; rename one"
+            )
+        places[name] = f"output {name!r}"
+    for place, what in places.items():
+        for folder in PurePosixPath(place).parents:
+            if str(folder) in places:
+                raise ManifestError(
+                    f"{origin}: artifact: {what} needs a folder where {places[str(folder)]} "
+                    "would lie; rename one"
+                )
+
+
+def _check_starts(manifest: Manifest, origin: str) -> None:
+    for field, phase in (("train", manifest.train), ("score", manifest.score)):
         for variable in phase.env:
             if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", variable) or variable.startswith(
                 "HARNESS_"
             ):
                 raise ManifestError(
-                    f"{origin}: env {variable!r} is not a name a submission may set; rename it"
+                    f"{origin}: {field}.env: {variable!r} is not a name a submission may set; rename it"
                 )
+        texts = [*phase.command, *phase.env, *phase.env.values()]
+        if any("\0" in text for text in texts):
+            raise ManifestError(f"{origin}: {field}: a NUL character in command or env; remove it")
+        if sum(len(text.encode()) for text in texts) > MAX_START_BYTES:
+            raise ManifestError(
+                f"{origin}: {field}: command and env take more than {MAX_START_BYTES} bytes; "
+                "put what is long into a file"
+            )
 
 
 def path_problem(name: str) -> str | None:

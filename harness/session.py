@@ -189,7 +189,7 @@ class ScorerSession:
             raise self.channel.breach(
                 "value",
                 f"{value} nats for the token at position {first + bad}; "
-                f"nats are 0 or more, and at most {MAX_NATS:g}",
+                f"nats are finite and 0 or more, at most {MAX_NATS:g}",
                 first + bad,
             )
         return nats_n
