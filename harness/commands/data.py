@@ -38,7 +38,14 @@ def data() -> None:
     type=float,
     default=0.02,
     show_default=True,
-    help="Without --val-text: share of documents held out, chosen by their digests.",
+    help="Without --val-text: share of the text held out, in documents chosen by their digests.",
+)
+@click.option(
+    "--val-bytes",
+    type=int,
+    default=500_000,
+    show_default=True,
+    help="Without --val-text: hold out no more than about this many bytes.",
 )
 @click.option(
     "--shard-tokens", type=int, default=100_000_000, show_default=True, help="Tokens a shard."

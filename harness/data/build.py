@@ -10,6 +10,7 @@ the same split on every machine, and two equal documents are on the same side of
 from __future__ import annotations
 
 import hashlib
+from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +39,8 @@ from harness.errors import DataError
 
 BATCH_CHARACTERS = 4_000_000
 SPOOL_FILE = "train_text.jsonl"
+VAL_BYTES = 500_000
+"""Held out by default at most about this much: a small scorer reads it within the budgets of `smoke`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +54,8 @@ class Recipe:
     documents: Documents = "line"
     val_text: Path | None = None
     val_fraction: float = 0.02
+    val_bytes: int = VAL_BYTES
+    """Without `val_text`, documents are held out until they reach this many bytes or that fraction."""
     shard_tokens: int = SHARD_TOKENS
     name: str = ""
 
@@ -96,6 +101,8 @@ def _check(recipe: Recipe) -> None:
         raise DataError(
             f"--val-fraction: {recipe.val_fraction} is not between 0 and 1; choose another"
         )
+    if recipe.val_bytes < 1:
+        raise DataError(f"--val-bytes: {recipe.val_bytes} is not 1 or more; choose another")
 
 
 def _read(recipe: Recipe, stage: Path) -> Texts:
@@ -107,12 +114,12 @@ def _read(recipe: Recipe, stage: Path) -> Texts:
             for document in read_documents(recipe.val_text, recipe.documents):
                 held_out.add(_digest(document))
                 val.append(document)
-        limit = 0 if recipe.val_text else int(recipe.val_fraction * (1 << 64))
+        limit = 0 if recipe.val_text else _limit(recipe)
         for document in read_documents(recipe.text, recipe.documents):
             digest = _digest(document)
             if digest in held_out:
                 left_out += 1
-            elif int.from_bytes(digest[:8], "big") < limit:
+            elif _rank(digest) < limit:
                 val.append(document)
             else:
                 train.append(document)
@@ -126,10 +133,33 @@ def _read(recipe: Recipe, stage: Path) -> Texts:
     if texts.val.documents == 0:
         raise DataError(
             f"{recipe.val_text or recipe.text}: leaves no document for validation "
-            f"({texts.train.documents} to train on); give --val-text, a larger --val-fraction "
-            f"(now {recipe.val_fraction}), or another --documents (now {recipe.documents})"
+            f"({texts.train.documents} to train on); give --val-text, or another --documents "
+            f"(now {recipe.documents})"
         )
     return texts
+
+
+def _limit(recipe: Recipe) -> int:
+    """Return the rank below which documents validate: the lowest ranks, until they hold what was asked.
+
+    At least one document, whatever its size, and never the last one: a text of two documents can be split.
+    """
+    ranks, sizes = array("Q"), array("Q")
+    for document in read_documents(recipe.text, recipe.documents):
+        ranks.append(_rank(_digest(document)))
+        sizes.append(len(document.encode()))
+    wanted = min(recipe.val_bytes, recipe.val_fraction * sum(sizes))
+    order = sorted(range(len(ranks)), key=ranks.__getitem__)
+    held = 0
+    for place in order[:-1]:
+        held += sizes[place]
+        if held >= wanted:
+            return ranks[place] + 1
+    return ranks[order[-2]] + 1 if len(order) > 1 else 0
+
+
+def _rank(digest: bytes) -> int:
+    return int.from_bytes(digest[:8], "big")
 
 
 def _digest(document: str) -> bytes:
@@ -224,7 +254,8 @@ def _notes(recipe: Recipe, texts: Texts) -> tuple[str, ...]:
     notes = [f"{rule}; bytes are those of the documents, without what separates them"]
     if recipe.val_text is None:
         notes.append(
-            f"a document validates if its SHA-256 falls below {recipe.val_fraction} of the range"
+            f"the documents of lowest SHA-256 validate: {recipe.val_fraction:g} of the text, at most about "
+            f"{recipe.val_bytes} bytes"
         )
     elif texts.left_out:
         notes.append(

@@ -85,6 +85,26 @@ def test_equal_documents_are_on_one_side(tmp_path: Path) -> None:
     assert 50 <= dataset.val.documents <= 250
 
 
+@pytest.mark.parametrize("val_fraction", [1e-9, 0.3])
+@pytest.mark.parametrize("val_bytes", [1, 2000, 500_000])
+@pytest.mark.parametrize("documents", [2, 3, 100])
+def test_what_is_held_out_is_enough_and_no_more(
+    tmp_path: Path, documents: int, val_bytes: int, val_fraction: float
+) -> None:
+    lines = [f"document {n} " * 5 for n in range(documents)]
+    path = tmp_path / "t.txt"
+    path.write_text("\n".join(lines))
+    dataset = build_dataset(
+        Recipe(text=path, tokenizer=MODEL_FILE, val_fraction=val_fraction, val_bytes=val_bytes),
+        tmp_path / "d",
+    )
+    largest, total = max(map(len, lines)), sum(map(len, lines))
+    wanted = min(val_bytes, val_fraction * total)
+    assert dataset.val.documents >= 1
+    assert dataset.train.documents >= 1
+    assert wanted <= (dataset.val.text_bytes or 0) < wanted + largest
+
+
 def test_shards_are_cut(tmp_path: Path, text: Path) -> None:
     recipe = Recipe(text=text, tokenizer=MODEL_FILE, shard_tokens=1000)
     whole = build_dataset(Recipe(text=text, tokenizer=MODEL_FILE), tmp_path / "whole")
@@ -104,7 +124,7 @@ def test_shards_are_cut(tmp_path: Path, text: Path) -> None:
         (["--tokenizer", "none.model"], "none.model: No such file"),
         (["--vocab", "300", "--val-fraction", "1.5"], "--val-fraction: 1.5"),
         (["--vocab", "300", "--val-fraction", "nan"], "--val-fraction: nan"),
-        (["--vocab", "300", "--val-fraction", "1e-9"], "leaves no document for validation"),
+        (["--vocab", "300", "--val-bytes", "0"], "--val-bytes: 0"),
         (["--vocab", "300", "--documents", "file"], "leaves no document for validation"),
         (["--vocab", "300", "--val-text", "none.txt"], "none.txt: no such file"),
         (["--vocab", "300", "--shard-tokens", "0"], "shard tokens: 0"),
