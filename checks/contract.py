@@ -231,6 +231,8 @@ class Challenge:
     repeat: tuple[RepeatAnswer, ...] = ()
     breach: Breach | None = None
     has_predict: bool = True
+    block_tokens: int | None = None
+    """Length of the blocks asked about; in blocks of 1 there is no later token to exchange."""
     out_of_time: bool = False
     """The challenge budget ended before all questions were answered."""
 

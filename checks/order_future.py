@@ -11,7 +11,7 @@ the last compared position sees the exchange); `order.blind` bounds that in the 
 from __future__ import annotations
 
 from checks.agreement import Gap, broken_off, judge, not_run, with_control
-from checks.contract import Challenge, Finding, Tolerances
+from checks.contract import Challenge, Finding, Status, Tolerances
 
 ID = "order.future"
 
@@ -20,6 +20,13 @@ def check(challenge: Challenge | None, control: Challenge | None, limits: Tolera
     """Compare the nats of blocks with an exchanged future with credited nats."""
     if challenge is None:
         return not_run(ID, "there was no challenge: an earlier phase failed")
+    if challenge.block_tokens == 1 and challenge.breach is None:
+        return Finding(
+            id=ID,
+            status=Status.PASS,
+            message="blocks of one token: no later token was ever in reach",
+            evidence={"block_tokens": 1},
+        )
     planted = None if control is None else _judge(control, limits)
     return with_control(_judge(challenge, limits), planted)
 

@@ -188,6 +188,7 @@ class Examination:
             repeat=tuple(self._got.repeat),
             breach=breach,
             has_predict=subject.has_predict,
+            block_tokens=subject.block_tokens,
             out_of_time=out_of_time,
         )
 
