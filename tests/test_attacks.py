@@ -4,7 +4,8 @@ A folder of tests/attacks holds `expected.toml` and whole submissions: `cheat/`,
 latter where the legal thing is what looks odd. See docs/attacks.md.
 """
 
-import os
+import contextlib
+import hashlib
 import re
 import tomllib
 from pathlib import Path
@@ -21,7 +22,17 @@ from tests import tiny
 
 ATTACKS = Path(__file__).parent / "attacks"
 QUICK = Path(__file__).parent / "rulesets" / "quick.toml"
-KNOWN = {"says", "source", "caught_by", "consequences", "messages", "phases", "needs", "refused"}
+KEYS = {
+    "says": "one sentence",
+    "source": "pull requests, or the names used in docs/attacks.md",
+    "caught_by": "the checks that FAIL, all of them and no other",
+    "also": "checks that FAIL or not, depending on which positions are drawn",
+    "consequences": "checks that may be left with too little to judge: ERROR or NOT-RUN",
+    "messages": "check -> regular expression found in its message",
+    "phases": "budgets of the ruleset that are changed, so that waiting for them is short",
+    "needs": "the sandbox guarantee without which the cheat escapes",
+    "refused": "regular expression for the one sentence that refuses the manifest",
+}
 FOLDERS = sorted(path.parent for path in ATTACKS.glob("*/expected.toml"))
 
 
@@ -38,13 +49,8 @@ REFUSED = [folder for folder in FOLDERS if "refused" in expected(folder)]
 HONEST = [folder for folder in FOLDERS if (folder / "honest").is_dir()]
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    return tiny.make(tmp_path_factory.mktemp("tiny") / "data")
-
-
 @pytest.fixture
-def judge(data, tmp_path):
+def judge(tiny_data, tmp_path):
     """Return a function that runs one submission of an attack and returns (run, report)."""
 
     def run_and_report(folder, which):
@@ -52,7 +58,7 @@ def judge(data, tmp_path):
             root=tmp_path,
             submission=folder / which,
             rules=rules(expected(folder).get("phases", {})),
-            data=data,
+            data=tiny_data,
             seeds=(1,),
             baseline_text=None,
         )
@@ -72,15 +78,9 @@ def rules(budgets):
     return ruleset.Loaded(
         ruleset=ruleset.parse(text, QUICK.name),
         text=text,
-        sha256=loaded.sha256 if not budgets else ruleset_digest(text),
+        sha256=hashlib.sha256(text.encode()).hexdigest(),
         baseline_text=None,
     )
-
-
-def ruleset_digest(text):
-    import hashlib
-
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def by_status(report):
@@ -95,15 +95,18 @@ def by_status(report):
 def test_the_cheat_is_caught_by_exactly_the_right_checks(folder, judge):
     wanted = expected(folder)
     skip_without(wanted.get("needs"))
-    _, report = judge(folder, "cheat")
+    run, report = judge(folder, "cheat")
     found = by_status(report)
     said = {finding.id: f"{finding.status} {finding.message}" for finding in report.findings}
-    assert found[Status.FAIL] == set(wanted["caught_by"]), said
+    assert found[Status.FAIL] - set(wanted.get("also", [])) == set(wanted["caught_by"]), said
     unsettled = found[Status.ERROR] | found[Status.NOT_RUN]
     assert unsettled <= set(wanted.get("consequences", [])), said
     assert (report.verdict, report.exit_code) == (Status.FAIL, 1)
     for check, pattern in wanted["messages"].items():
         assert re.search(pattern, said[check]), said[check]
+    assert not processes_of(run.folder)
+    if "bytes.artifact" in unsettled:
+        assert not (run.seed_folder(1) / "sealed").exists()
 
 
 @pytest.mark.parametrize("folder", HONEST, ids=name)
@@ -136,7 +139,7 @@ def skip_without(guarantee):
 @pytest.mark.parametrize("folder", FOLDERS, ids=name)
 def test_the_corpus_is_described(folder):
     wanted = expected(folder)
-    assert set(wanted) <= KNOWN
+    assert set(wanted) <= set(KEYS)
     assert wanted["says"].endswith(".")
     assert wanted["source"]
     assert (folder / "cheat").is_dir() == ("caught_by" in wanted or "refused" in wanted)
@@ -146,14 +149,10 @@ def test_the_corpus_is_described(folder):
 
 
 def processes_of(folder):
-    """Return the command lines of living processes that mention a folder."""
+    """Return the processes that were started in a folder and still live."""
     found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and int(entry.name) != os.getpid():
-            try:
-                line = (entry / "cmdline").read_bytes()
-            except OSError:
-                continue
-            if str(folder).encode() in line:
-                found.append(line)
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if (entry / "cwd").readlink().is_relative_to(folder):
+                found.append((entry / "cmdline").read_bytes())
     return found

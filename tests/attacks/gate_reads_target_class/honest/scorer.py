@@ -29,7 +29,7 @@ class Scorer:
         rows_TV = self.counts_VV[self.before(block_T)]
         rows_TV = rows_TV / rows_TV.sum(axis=1, keepdims=True)
         hint_T = FIRST_CONTINUATION + rows_TV[:, FIRST_CONTINUATION:].argmax(axis=1)
-        tilt_T = np.where(self.gate(block_T), np.exp(0.75), 1.0)
+        tilt_T = np.where(self.gate(block_T), np.exp(2.0), 1.0)
         rows_TV[np.arange(len(block_T)), hint_T] *= tilt_T
         return rows_TV / rows_TV.sum(axis=1, keepdims=True)
 
