@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from checks import ORDER
 from checks.contract import Status
 from harness import manifest, ruleset, sandbox, verdict
 from harness.commands.show import Quiet
@@ -62,7 +63,7 @@ def judge(tiny_data, tmp_path):
             seeds=(1,),
             baseline_text=None,
         )
-        run.execute(Quiet(), {})
+        run.execute(Quiet(), {"OPENBLAS_NUM_THREADS": "1"})  # numpy loads sooner
         return run, verdict.report(run)
 
     return run_and_report
@@ -144,8 +145,20 @@ def test_the_corpus_is_described(folder):
     assert wanted["source"]
     assert (folder / "cheat").is_dir() == ("caught_by" in wanted or "refused" in wanted)
     assert ("caught_by" in wanted) == ("messages" in wanted)
+    for check in [*wanted.get("caught_by", []), *wanted.get("also", [])]:
+        assert check in ORDER
     page = (ATTACKS.parents[1] / "docs" / "attacks.md").read_text("utf-8")
-    assert f"| `{folder.name}` |" in page, "docs/attacks.md lists every attack"
+    assert row(folder) in page.splitlines(), row(folder)
+
+
+def row(folder):
+    """Return the attack's line in the table of docs/attacks.md."""
+    wanted = expected(folder)
+    caught = ", ".join(f"`{check}`" for check in wanted.get("caught_by", [])) or "-"
+    caught = "exit 2" if "refused" in wanted else caught
+    if "needs" in wanted:
+        caught += f" where `{wanted['needs']}` is held"
+    return f"| `{folder.name}` | {wanted['says']} | {caught} | {', '.join(wanted['source'])} |"
 
 
 def processes_of(folder):
