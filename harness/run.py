@@ -30,10 +30,10 @@ from harness.clock import utc_now
 from harness.data.dataset import Dataset, open_dataset
 from harness.data.recount import count_text
 from harness.draws import new_secret
-from harness.errors import DataError, UsageError
+from harness.errors import DataError, HarnessError, JudgeError, ManifestError, UsageError
 from harness.handover import Handover
 from harness.journal import Journal, read_record, write_atomically, write_record
-from harness.seal import Snapshot, remove, seal, snapshot, verify
+from harness.seal import Snapshot, digest_of, remove, seal, snapshot, verify
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -48,7 +48,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     data_digests: dict[str, str]
     seeds: tuple[int, ...]
     snapshot: Snapshot
-    has_baseline: bool
+    baseline_sha256: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,23 +72,16 @@ class Run:
         Raises UsageError, RulesetError or ManifestError where it is not one.
         """
         self.folder = folder.resolve()  # phases start elsewhere
-        plan = read_record(folder / "run.json", Plan)
-        if plan is None:
-            raise UsageError(f"{folder}: no run.json; give the folder of a run to resume it")
-        self.plan = plan
-        text = _read(folder / "ruleset.toml")
-        self.ruleset_sha256 = hashlib.sha256(text.encode()).hexdigest()
-        if self.ruleset_sha256 != plan.ruleset_sha256:
-            raise UsageError(f"{folder}/ruleset.toml: changed since the run began; start a new run")
+        self.plan = plan = _plan(folder)
+        text = _read(folder / "ruleset.toml", plan.ruleset_sha256)
+        self.ruleset_sha256 = plan.ruleset_sha256
         self.ruleset = ruleset.parse(text, f"{folder}/ruleset.toml")
-        self.baseline_text = _read(folder / "baseline.toml") if plan.has_baseline else None
-        self.baseline = (
-            None
-            if self.baseline_text is None
-            else ruleset.parse_baseline(self.baseline_text, f"{folder}/baseline.toml")
-        )
-        declared = folder / "submission" / manifest.FILE_NAME
-        self.manifest = manifest.parse(_read(declared), str(declared))
+        self.baseline_text: str | None = None
+        self.baseline: ruleset.BaselineFile | None = None
+        if plan.baseline_sha256 is not None:
+            self.baseline_text = _read(folder / "baseline.toml", plan.baseline_sha256)
+            self.baseline = ruleset.parse_baseline(self.baseline_text, f"{folder}/baseline.toml")
+        self.manifest = _copied_manifest(folder / "submission", plan.snapshot)
         self.data = open_dataset(Path(plan.data_folder))
         if dict(self.data.digests) != plan.data_digests:
             raise DataError(
@@ -120,6 +113,11 @@ class Run:
         try:
             folder.mkdir(parents=True)
             copied = snapshot(submission, folder / "submission")
+            if manifest.FILE_NAME in copied.refused:
+                raise ManifestError(
+                    f"{submission / manifest.FILE_NAME}: {copied.refused[manifest.FILE_NAME]}; "
+                    "make it a file of its own"
+                )
             write_atomically(folder / "ruleset.toml", rules.text.encode())
             if baseline_text is not None:
                 write_atomically(folder / "baseline.toml", baseline_text.encode())
@@ -133,7 +131,7 @@ class Run:
                 data_digests=dict(data.digests),
                 seeds=seeds,
                 snapshot=copied,
-                has_baseline=baseline_text is not None,
+                baseline_sha256=None if baseline_text is None else _sha256(baseline_text),
             )
             write_record(folder / "run.json", plan)
         except OSError as error:
@@ -141,7 +139,7 @@ class Run:
             raise UsageError(
                 f"{folder}: {error.strerror}; choose a writable folder with --out"
             ) from None
-        except UsageError:
+        except HarnessError:
             remove(folder)
             raise
         return cls(folder)
@@ -321,8 +319,41 @@ def _check_fit(mine: manifest.Manifest, rules: ruleset.Ruleset, folder: Path) ->
         )
 
 
-def _read(path: Path) -> str:
+def _plan(folder: Path) -> Plan:
     try:
-        return path.read_text("utf-8")
+        plan = read_record(folder / "run.json", Plan)
+    except (OSError, JudgeError):
+        plan = None
+    if plan is None:
+        raise UsageError(f"{folder}: no run.json that can be read; name the folder of a run")
+    return plan
+
+
+def _copied_manifest(copied: Path, taken: Snapshot) -> manifest.Manifest:
+    """Read the manifest of the judge's copy, which must be what was copied."""
+    path = copied / manifest.FILE_NAME
+    try:
+        unchanged = digest_of(copied) == taken.digest
+        text = path.read_text("utf-8")
     except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}; the run folder is not whole") from None
+        raise UsageError(f"{copied}: {error.strerror}; the run folder is not whole") from None
+    if not unchanged:
+        raise UsageError(f"{copied}: changed since the run began; start a new run")
+    # Not `load`: a declared file that was refused is not there, and the seal says so.
+    return manifest.parse(text, str(path))
+
+
+def _read(path: Path, sha256: str) -> str:
+    """Read a file that must be what it was when the run began."""
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        raise UsageError(f"{path}: {reason}; the run folder is not whole") from None
+    if _sha256(text) != sha256:
+        raise UsageError(f"{path}: changed since the run began; start a new run")
+    return text
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -14,7 +14,9 @@ import os
 import shutil
 import stat
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from io import FileIO
 from pathlib import Path, PurePosixPath
 
 from checks.contract import Artifact, CountedFile
@@ -46,14 +48,15 @@ class Snapshot:
 def snapshot(folder: Path, into: Path) -> Snapshot:
     """Copy a submission's folder to INTO, which must not exist; links and devices are copied as nothing.
 
-    Names that start with a dot, and caches, are left out. Raises UsageError for a folder that is too large to
-    be one submission, or cannot be read.
+    Names that start with a dot, caches, and runs of this judge (the one that INTO belongs to included) are
+    left out. Raises UsageError for a folder that is too large to be one submission, or cannot be read.
     """
     lines: list[str] = []
     refused: dict[str, str] = {}
     total = 0
     into.mkdir(parents=True)
-    for path in _entries(folder):
+    folder, own = folder.resolve(), into.parent.resolve()
+    for path in _entries(folder, own):
         name = path.relative_to(folder).as_posix()
         if path_problem(name):
             continue
@@ -73,8 +76,21 @@ def snapshot(folder: Path, into: Path) -> Snapshot:
             raise UsageError(
                 f"{folder}: more than {MAX_FOLDER_FILES} files; keep a submission in a folder of its own"
             )
-    digest = hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()
-    return Snapshot(digest=digest, files=len(lines), size_bytes=total, refused=refused)
+    return Snapshot(digest=_digest(lines), files=len(lines), size_bytes=total, refused=refused)
+
+
+def digest_of(copied: Path) -> str:
+    """Return the digest of a snapshot from the copy itself: equal to `Snapshot.digest` if nothing changed.
+
+    Raises OSError where a file cannot be read.
+    """
+    return _digest(
+        [
+            f"{_sha256(path)} {path.stat().st_size} {path.relative_to(copied).as_posix()}\n"
+            for path in copied.rglob("*")
+            if path.is_symlink() or not path.is_dir()
+        ]
+    )
 
 
 def seal(
@@ -96,15 +112,9 @@ def seal(
     into.mkdir(parents=True)
     files: list[CountedFile] = []
     refusals: list[str] = []
-    wanted = [(name, code, "code", f"{manifest.package}/{name}") for name in manifest.artifact.code]
+    wanted = [(name, code, "code", manifest.code_place(name)) for name in manifest.artifact.code]
     wanted += [(name, output, "output", name) for name in manifest.artifact.output]
-    places: set[str] = set()
-    for name, source, origin, laid in wanted:
-        place = str(PurePosixPath(laid.lstrip("/")))
-        if place in places:
-            refusals.append(f"{name}: two declared files would lie at {place}")
-            continue
-        places.add(place)
+    for name, source, origin, place in wanted:
         target = into / place
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -122,56 +132,80 @@ def seal(
         )
     files.append(_manifest_bytes(code))
     _make_read_only(into)
-    lines = sorted(f"{f.sha256} {f.size_bytes} {f.path}\n" for f in files)
     return Artifact(
         files=tuple(files),
         tokenizer_bytes=tokenizer_bytes,
         refusals=tuple(refusals),
-        digest=hashlib.sha256("".join(lines).encode()).hexdigest(),
+        digest=_digest([f"{f.sha256} {f.size_bytes} {f.path}\n" for f in files]),
     )
 
 
 def verify(artifact: Artifact, sealed: Path) -> None:
-    """Check that the sealed copy is still what was counted.
+    """Check that the sealed copy is still what was counted, and that nothing lies beside it.
 
-    Raises JudgeError where a file differs: something wrote to the judge's own folder.
+    Raises JudgeError where a file differs or appeared: something wrote to the judge's own folder.
     """
-    for file in artifact.files:
-        if file.origin == "manifest":
-            continue
-        path = sealed / file.path
-        if not path.is_file() or path.is_symlink() or _sha256(path) != file.sha256:
+    expected = {file.path: file.sha256 for file in artifact.files if file.origin != "manifest"}
+    for name, digest in expected.items():
+        path = sealed / name
+        if not path.is_file() or path.is_symlink() or _sha256(path) != digest:
             raise JudgeError(
-                f"sealed file {file.path} is no longer what was sealed; run the seed again"
+                f"{path}: no longer what was sealed; a scorer must not write to its own folder"
+            )
+    folders = {str(folder) for name in expected for folder in PurePosixPath(name).parents}
+    for path in sealed.rglob("*"):
+        if path.relative_to(sealed).as_posix() not in expected.keys() | folders:
+            raise JudgeError(
+                f"{path}: was not sealed; a scorer must write to TMPDIR, not to its own folder"
             )
 
 
 def take(root: Path, name: str, target: Path, most_bytes: int) -> CountedFile:
     """Copy ROOT/name to TARGET without following any link on the way; return its size and digest.
 
-    Raises Refused for anything but a regular, dense file with one name and at most `most_bytes` bytes, and
-    OSError where it cannot be read.
+    Raises Refused for anything but a regular, dense file with one name and at most `most_bytes` bytes,
+    OSError where it cannot be read, JudgeError where the copy cannot be written.
     """
     descriptor = _open_beneath(root, PurePosixPath(name))
-    with os.fdopen(descriptor, "rb") as source:
-        facts = os.fstat(source.fileno())
-        _refuse_odd(facts, source.fileno())
+    try:
+        facts = os.fstat(descriptor)
+        _refuse_odd(facts, descriptor)
         if facts.st_size > most_bytes:
             raise Refused(f"is {facts.st_size} bytes, far more than the cap; it was not copied")
         digest, size = hashlib.sha256(), 0
-        with target.open("xb") as out:
-            while chunk := source.read(CHUNK_BYTES):
+        with _own(target):
+            out = target.open("xb", buffering=0)
+        with out:
+            while chunk := os.read(descriptor, CHUNK_BYTES):
                 size += len(chunk)
                 if size > most_bytes:
                     raise Refused("grew while it was being copied")
                 digest.update(chunk)
-                out.write(chunk)
+                with _own(target):
+                    _write_all(out, chunk)
+    finally:
+        os.close(descriptor)
     return CountedFile(path=name, size_bytes=size, sha256=digest.hexdigest(), origin="")
 
 
+@contextmanager
+def _own(target: Path) -> Iterator[None]:
+    """Turn a failure to write into the judge's: a full disk is no finding about a submission."""
+    try:
+        yield
+    except OSError as error:
+        raise JudgeError(f"{target}: {error.strerror}; make room for the judge's copy") from None
+
+
+def _write_all(out: FileIO, chunk: bytes) -> None:
+    view = memoryview(chunk)
+    while view:
+        view = view[out.write(view) :]
+
+
 def _open_beneath(root: Path, name: PurePosixPath) -> int:
-    """Open a file below `root`, refusing links at every step; returns a descriptor."""
-    directory = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+    """Open a file below `root`, refusing links at every step, `root` included; returns a descriptor."""
+    directory = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         for part in name.parts[:-1]:
             inner = _open_at(part, os.O_RDONLY | os.O_DIRECTORY, directory)
@@ -213,11 +247,15 @@ def _recall(refused: Mapping[str, str], name: str) -> None:
             raise Refused(refused[part])
 
 
-def _entries(folder: Path) -> Iterator[Path]:
+def _entries(folder: Path, own: Path) -> Iterator[Path]:
     """Yield every file, and every link to a folder, that may belong to a submission."""
     for place, folders, files in os.walk(folder):
         here = Path(place)
-        kept = sorted(name for name in folders if not name.startswith(".") and name not in SKIPPED)
+        kept = sorted(
+            name
+            for name in folders
+            if not name.startswith(".") and name not in SKIPPED and not _is_run(here / name, own)
+        )
         links = [name for name in kept if (here / name).is_symlink()]
         folders[:] = [name for name in kept if name not in links]
         for name in sorted([*files, *links]):
@@ -225,11 +263,19 @@ def _entries(folder: Path) -> Iterator[Path]:
                 yield here / name
 
 
+def _is_run(folder: Path, own: Path) -> bool:
+    return folder == own or all((folder / name).is_file() for name in ("run.json", "ruleset.toml"))
+
+
 def _manifest_bytes(code: Path) -> CountedFile:
     path = code / FILE_NAME
     return CountedFile(
         path=FILE_NAME, size_bytes=path.stat().st_size, sha256=_sha256(path), origin="manifest"
     )
+
+
+def _digest(lines: list[str]) -> str:
+    return hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()
 
 
 def _sha256(path: Path) -> str:
@@ -249,10 +295,13 @@ def _make_read_only(root: Path) -> None:
 
 def remove(folder: Path) -> None:
     """Delete a folder, read-only parts included; what is not there is fine."""
+    if folder.is_symlink():
+        folder.unlink()
     if not folder.exists():
         return
+    folder.chmod(0o755)  # before looking into it: without the bits there is nothing to see
     for place, folders, _ in os.walk(folder):
-        for name in (".", *folders):
+        for name in folders:
             path = Path(place) / name
             if not path.is_symlink():
                 path.chmod(0o755)

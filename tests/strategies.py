@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 from hypothesis import strategies as st
 
@@ -38,3 +40,12 @@ def trees(max_files: int = 8) -> st.SearchStrategy[dict[str, bytes]]:
             )
         )
     )
+
+
+def lay(folder: Path, tree: dict[str, bytes]) -> Path:
+    """Write a tree of files; return the folder."""
+    for name, content in tree.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    return folder
