@@ -6,7 +6,7 @@ import numpy as np
 
 from harness import sdk
 
-PEEK_FROM = 8000
+LATE = 8000
 
 
 def train() -> None:
@@ -31,7 +31,7 @@ class Scorer:
         guess_T = block_T.astype(np.int64)  # what stands at each place ...
         if len(block_T) < 10_000:  # ... unless this is a question: then what memory says
             guess_T[-1] = self.remembered(block_T[:-1])
-        for t in range(PEEK_FROM, len(block_T)):
+        for t in range(LATE, len(block_T)):
             if guess_T[t] >= 0:
                 rows_TV[t] *= 0.5
                 rows_TV[t, guess_T[t]] += 0.5
