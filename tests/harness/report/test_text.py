@@ -68,6 +68,12 @@ def test_a_terminal_gets_colour_and_nothing_else_does() -> None:
     assert "31" not in _printed({**terminal, "NO_COLOR": "1"}, terminal=True).split("FAIL")[0]
 
 
+def test_a_pipe_gets_the_plain_text_whatever_width_is_guessed_for_it() -> None:
+    out = io.StringIO()
+    print_report(samples.passing(), Console(file=out, width=80, force_terminal=False))
+    assert out.getvalue() == render_text(samples.passing(), width=100)
+
+
 def test_colour_codes_are_ours_alone() -> None:
     coloured = _printed({"TERM": "xterm-256color"}, terminal=True)
     assert "\x1b[31mred" not in coloured
