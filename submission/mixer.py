@@ -31,8 +31,11 @@ Flags = npt.NDArray[np.bool_]
 NO_HINT = -1
 NEUTRAL = (0.0, 1.0, 0.0)
 """Weights that leave every distribution as it is."""
-SURE = 1e-4
-"""A model that leaves less than this beside the hint is left alone: rescaling so little would lose digits."""
+SURE = 1e-3
+"""A model that leaves less than this beside the hint is left alone: rescaling so little would lose digits.
+
+The rounding of the model's own sum, some 1e-16, is divided by what lies beside the hint.
+"""
 LARGEST_LOGIT = 30.0
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 _STEP = np.uint64(0xD6E8FEB86659FD93)
@@ -78,19 +81,19 @@ class MatchModel:
         self.hits_C = np.full(lengths * lengths, config.prior_hits)
         self.seen_C = np.full(lengths * lengths, config.prior_hits + config.prior_misses)
 
-    def hints(self, stream_T: Tokens, first: int, count: int) -> Hints:
-        """Return hints for positions first .. first+count-1 and change nothing.
+    def hints(self, stream_T: Tokens, first: int, count: int, asked: int | None = None) -> Hints:
+        """Return hints for the last `asked` of the positions first .. first+count-1, by default all.
 
-        All positions before `first` must have been accepted. The hint for position t depends on
-        stream_T[:t] alone; stream_T[first+count-1:] is not read.
+        Changes nothing. Just the positions before `first` must have been accepted. The hint for position t
+        depends on stream_T[:t] alone; stream_T[first+count-1:] is not read.
         """
         hashes_KT = self._hashes(stream_T, first, count)
-        return self._hints(stream_T, first, count, hashes_KT)
+        return self._hints(stream_T, first, hashes_KT, count if asked is None else asked)
 
     def accept(self, stream_T: Tokens, first: int, count: int) -> None:
         """Count how the hints for these positions fared, then remember their contexts."""
         hashes_KT = self._hashes(stream_T, first, count)
-        hints = self._hints(stream_T, first, count, hashes_KT)
+        hints = self._hints(stream_T, first, hashes_KT, count)
         given_T = hints.token_T != NO_HINT
         right_T = given_T & (hints.token_T == stream_T[first : first + count])
         classes = len(self.hits_C)
@@ -122,13 +125,20 @@ class MatchModel:
         return hashes_KT
 
     def _hints(
-        self, stream_T: Tokens, first: int, count: int, hashes_KT: npt.NDArray[np.uint64]
+        self,
+        stream_T: Tokens,
+        first: int,
+        hashes_KT: npt.NDArray[np.uint64],
+        asked: int,
     ) -> Hints:
         lengths = self.config.lengths
-        token_KT = np.full((len(lengths), count), NO_HINT, dtype=np.int64)
+        begin = hashes_KT.shape[1] - asked
+        token_KT = np.full((len(lengths), asked), NO_HINT, dtype=np.int64)
         for k, length in enumerate(lengths):
-            at_T = self._candidates(k, first, hashes_KT[k])
-            at_T = _verified(stream_T, first, at_T, length)
+            at_T = self.last_at[k, self._slots(hashes_KT[k, begin:])].astype(np.int64)
+            inside_T = _last_equal(hashes_KT[k], begin)
+            at_T = np.where(inside_T >= 0, first + inside_T, at_T)
+            at_T = _verified(stream_T, first + begin, at_T, length)
             token_KT[k] = np.where(at_T >= 0, stream_T[at_T], NO_HINT)
         found_KT = token_KT != NO_HINT
         # The longest matched context decides; its index counts how many context lengths matched at most.
@@ -140,15 +150,17 @@ class MatchModel:
         rate_T = np.where(token_T == NO_HINT, 0.5, rate_C[class_T])
         return Hints(token_T, class_T, rate_T)
 
-    def _candidates(
-        self, k: int, first: int, hash_T: npt.NDArray[np.uint64]
-    ) -> npt.NDArray[np.int64]:
-        """Return the last earlier position with the same hash, in the run or before it, or -1."""
-        at_T = self.last_at[k, self._slots(hash_T)].astype(np.int64)
-        order_T = np.argsort(hash_T, kind="stable")
-        same_T = hash_T[order_T[1:]] == hash_T[order_T[:-1]]
-        at_T[order_T[1:][same_T]] = first + order_T[:-1][same_T]
-        return at_T
+
+def _last_equal(hash_T: npt.NDArray[np.uint64], begin: int) -> npt.NDArray[np.int64]:
+    """Return, for each index from `begin` on, the last earlier index with the same hash, or -1."""
+    if len(hash_T) - begin == 1:  # what `predict` asks: no need to sort
+        same = np.flatnonzero(hash_T[:-1] == hash_T[-1])
+        return same[-1:] if len(same) else np.array([-1])
+    order_T = np.argsort(hash_T, kind="stable")
+    same_T = hash_T[order_T[1:]] == hash_T[order_T[:-1]]
+    last_T = np.full(len(hash_T), -1, dtype=np.int64)
+    last_T[order_T[1:][same_T]] = order_T[:-1][same_T]
+    return last_T[begin:]
 
 
 def _verified(

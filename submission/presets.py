@@ -42,11 +42,11 @@ class Preset:
 
 SMOKE = Preset(
     model=ModelConfig(
-        layers=3,
-        width=128,
-        query_heads=4,
-        kv_heads=2,
-        mlp_width=384,
+        layers=2,
+        width=96,
+        query_heads=3,
+        kv_heads=1,
+        mlp_width=288,
         max_length=256,
         rotary_base=1e4,
         bigram_rows=2048,
@@ -55,16 +55,22 @@ SMOKE = Preset(
         value_layers=1,
     ),
     optimiser=OptimiserConfig(
-        momentum_warmup_steps=100, muon_momentum_start=0.85, muon_momentum=0.95
+        muon_rate_early=0.08,
+        muon_rate_late=0.08,
+        muon_momentum_start=0.85,
+        muon_momentum=0.95,
+        momentum_warmup_steps=100,
+        table_rate=0.05,
+        other_rate=0.04,
     ),
-    schedule=Schedule(steps=200, warmdown_steps=140),
+    schedule=Schedule(steps=180, warmdown_steps=135),
     windows=WindowConfig(length=256, stride=64, batch_windows=32),
     mixer=MixerConfig(),
     batch_windows=8,
     bits=8,
     smallest=4096,
     held_out_tokens=32_768,
-    reserve_s=12.0,
+    reserve_s=20.0,
 )
 
 CONTEST = Preset(

@@ -71,7 +71,7 @@ class Scorer:
         logp_V = self._log_probabilities(first + count, 1)[0].numpy()
         if self._matches is None:
             return logp_V
-        hints = self._matches.hints(self._stream_T, first, count + 1)
+        hints = self._matches.hints(self._stream_T, first, count + 1, asked=1)
         return mix_row(logp_V, int(hints.token_T[-1]), float(hints.rate_T[-1]), self._weights)
 
     def evidence(self, block_T: Tokens) -> tuple[Hints, Floats]:

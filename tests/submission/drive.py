@@ -2,7 +2,8 @@
 
     python -m tests.submission.drive --data FOLDER [--seed 1] [--tokens N] [--env SUBMISSION_MIXER=0]
 
-FOLDER holds train_*.bin and val_*.bin in the contest's format. The real one is `harness run`; this prints
+FOLDER is a data folder as `harness data build` makes it; the embedded corpus is made there if it is missing.
+The real one is `harness run`; this prints
 what that does not: what `accept` and `predict` cost. Does not check, isolate, seal or time out anything.
 """
 
@@ -24,6 +25,8 @@ from pathlib import Path
 import numpy as np
 
 from harness import sdk
+from harness.data.dataset import Dataset, open_dataset
+from harness.data.embedded import embedded
 
 ROOT = Path(__file__).resolve().parents[2]
 CHALLENGES = 256
@@ -61,6 +64,7 @@ class Process:
         self.send(sdk.Kind.OPEN, json.dumps({"protocol": sdk.PROTOCOL, **facts}).encode())
 
     def close(self) -> float:
+        self.send(sdk.Kind.CLOSE)
         self.sock.close()
         _, status, usage = os.wait4(self.child.pid, 0)
         self.child.returncode = os.waitstatus_to_exitcode(status)
@@ -76,13 +80,13 @@ class Process:
         return bytes(data)
 
 
-def train(
-    manifest: dict, work: Path, data: Path, args: argparse.Namespace, vocab_size: int
-) -> None:
+def train(manifest: dict, work: Path, data: Dataset, args: argparse.Namespace) -> None:
     process = Process(manifest["train"]["command"], work, manifest["train"].get("env", {}))
-    process.open(phase="train", vocab_size=vocab_size, block_tokens=0, tokens=0, seed=args.seed)
+    process.open(
+        phase="train", vocab_size=data.vocab_size, block_tokens=0, tokens=0, seed=args.seed
+    )
     process.answer(sdk.TOKEN)
-    files = sorted(data.glob("train_*.bin"))
+    files = [shard.path for shard in data.train.shards]
     facts = {
         "files": [{"name": file.name, "size_bytes": file.stat().st_size} for file in files],
         "shards": len(files),
@@ -156,19 +160,19 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--submission", type=Path, default=ROOT / "submission")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--vocab", type=int, default=1024)
     parser.add_argument("--tokens", type=int, default=131_072)
-    parser.add_argument("--train-s", type=float, default=60.0)
+    parser.add_argument("--train-s", type=float, default=120.0)
     parser.add_argument(
         "--env", action="append", default=[], help="of the scorer; runs it once more"
     )
     args = parser.parse_args()
     manifest = tomllib.loads((args.submission / "submission.toml").read_text())
+    data = open_dataset(args.data) if args.data.exists() else embedded(args.data)
     with tempfile.TemporaryDirectory() as folder:
         work, sealed = Path(folder, "work"), Path(folder, "sealed")
         shutil.copytree(args.submission, work / manifest["package"])
         (work / "out").mkdir()
-        train(manifest, work, args.data, args, args.vocab)
+        train(manifest, work, data, args)
         (sealed / manifest["package"]).mkdir(parents=True)
         for name in manifest["artifact"]["code"]:
             shutil.copy(args.submission / name, sealed / manifest["package"] / name)
@@ -176,12 +180,12 @@ def main() -> None:
             shutil.copy(work / "out" / name, sealed / name)
         total = sum(file.stat().st_size for file in sealed.rglob("*") if file.is_file())
         print(f"artifact {total:,} bytes")
-        val = np.fromfile(sorted(args.data.glob("val_*.bin"))[0], dtype="<u2", offset=1024)
+        val = np.fromfile(data.val.shards[0].path, dtype="<u2", offset=1024)
         tokens = val[: args.tokens].astype(np.uint32)
-        score(manifest, sealed, tokens, args.vocab, {})
+        score(manifest, sealed, tokens, data.vocab_size, {})
         for setting in args.env:
             print(setting)
-            score(manifest, sealed, tokens, args.vocab, dict([setting.split("=", 1)]))
+            score(manifest, sealed, tokens, data.vocab_size, dict([setting.split("=", 1)]))
 
 
 if __name__ == "__main__":

@@ -48,7 +48,13 @@ def rows(draw):
     logits = draw(st.lists(st.floats(-40, 40) | st.just(-np.inf), min_size=2, max_size=12))
     logits_V = np.array(logits)
     logits_V[draw(st.integers(0, len(logits) - 1))] = draw(st.floats(-40, 40))
-    return logits_V - np.logaddexp.reduce(logits_V)
+    return log_softmax(logits_V)
+
+
+def log_softmax(logits_V):
+    """As torch does it: the largest first, so that a peaked row is normalised to the last digit."""
+    shifted_V = logits_V - logits_V.max()
+    return shifted_V - np.log(np.exp(shifted_V).sum())
 
 
 @given(rows(), st.integers(0, 11), st.floats(0, 1), WEIGHTS)
@@ -64,6 +70,14 @@ def test_the_sum_is_one_and_credited_nats_are_its_entries(logp_V, hint, rate, we
     assert (nats_T >= 0).all()
     assert np.array_equal(np.isfinite(nats_T), finite)
     assert np.allclose(nats_T[finite], -row_V[finite], rtol=1e-12, atol=1e-12)
+
+
+@given(st.integers(0, 2**32), st.floats(0.0, 0.01))
+def test_the_sum_is_one_over_a_large_vocabulary_and_a_sure_hint(seed, beside):
+    logits_V = np.random.default_rng(seed).normal(0, 4, 1024)
+    logits_V[7] = np.logaddexp.reduce(np.delete(logits_V, 7)) - np.log(beside + 1e-300)
+    row_V = mix_row(log_softmax(logits_V), 7, 0.01, (0.0, 0.1, 1.0))
+    assert abs(np.exp(row_V).sum() - 1.0) < 1e-12
 
 
 @given(rows(), st.floats(0.01, 0.99))
@@ -133,6 +147,10 @@ def test_one_question_is_answered_like_many(stream, data):
     few = matches.hints(np.append(stream[: accepted + part - 1], -9), accepted, part)
     for name in Hints._fields:
         assert np.array_equal(getattr(whole, name)[:part], getattr(few, name))
+    asked = data.draw(st.integers(1, part))
+    last = matches.hints(stream, accepted, part, asked=asked)
+    for name in Hints._fields:
+        assert np.array_equal(getattr(few, name)[-asked:], getattr(last, name))
 
 
 class Session(RuleBasedStateMachine):
