@@ -8,6 +8,7 @@ by it.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -24,13 +25,20 @@ T = TypeVar("T")
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Put `data` at `path`: whole and on the disk, or not at all."""
+    """Put `data` at `path`: whole and on the disk, or not at all.
+
+    Raises OSError, with whatever was at `path` before still there.
+    """
     beside = path.with_name(f".{path.name}.partial")
-    with beside.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    publish(beside, path)
+    try:
+        with beside.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        publish(beside, path)
+    except OSError:
+        beside.unlink(missing_ok=True)
+        raise
 
 
 def publish(beside: Path, path: Path) -> None:
@@ -76,6 +84,7 @@ class Journal:
         Raises UsageError where another judge is at work in the folder.
         """
         self._file = (folder / "journal.jsonl").open("ab", buffering=0)
+        self._end_last_line = _is_cut_off(folder / "journal.jsonl")
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -100,7 +109,8 @@ class Journal:
     def write(self, event: str, **facts: Any) -> None:
         """Append one event and flush it to the disk."""
         line = json.dumps({"utc": utc_now(), "event": event, **facts}, allow_nan=False)
-        self._file.write(line.encode() + b"\n")
+        self._file.write(b"\n" * self._end_last_line + line.encode() + b"\n")
+        self._end_last_line = False
         os.fsync(self._file.fileno())
 
 
@@ -112,8 +122,16 @@ def events(folder: Path) -> list[dict[str, Any]]:
         return []
     found = []
     for line in lines:
-        try:
-            found.append(json.loads(line))
-        except ValueError:
-            continue
+        with contextlib.suppress(ValueError):
+            event = json.loads(line)
+            if isinstance(event, dict) and "event" in event:
+                found.append(event)
     return found
+
+
+def _is_cut_off(path: Path) -> bool:
+    """Return whether a kill left a last line without its end."""
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - 1))
+        return file.read(1) not in (b"", b"\n")
