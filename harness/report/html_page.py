@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from checks.contract import Status
+from harness.report import html_facts, reading
 from harness.report import html_sections as sections
-from harness.report import reading
 from harness.report.escape import visible
 from harness.report.figures import count, duration, figure, quantity
 from harness.report.html_parts import MESSAGE, name, state
@@ -55,8 +55,8 @@ def _body(report: Report) -> Safe:
         sections.artifact(report),
         sections.peeking(report),
         sections.stream(report),
-        sections.guarantees(report),
-        sections.judged(report),
+        html_facts.guarantees(report),
+        html_facts.judged(report),
     )
     whole = (
         tag("a", "Skip to the checks", href="#checks", class_="skip"),

@@ -6,6 +6,7 @@ import pytest
 from harness.report import reading
 from harness.report.model import Guarantee
 from tests.harness.report import samples
+from tests.harness.report.sample_findings import CAP_BYTES
 
 
 def test_a_comparison_is_the_check_s_own() -> None:
@@ -76,5 +77,5 @@ def test_the_largest_artifact_and_its_cap() -> None:
     largest = reading.largest_artifact(report)
     assert largest is not None
     assert largest.seed == 2025
-    assert reading.cap_bytes(report) == samples.CAP_BYTES
+    assert reading.cap_bytes(report) == CAP_BYTES
     assert reading.cap_bytes(samples.died()) is None
