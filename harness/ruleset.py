@@ -8,6 +8,7 @@ Does not judge: the numbers here go to `checks` as evidence records.
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import tomllib
 from importlib import resources
@@ -17,6 +18,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from checks import ORDER
 from checks.contract import Baseline, Margin, Tolerances
 from harness.errors import RulesetError
 
@@ -280,6 +282,15 @@ def parse(text: str, origin: str) -> Ruleset:
         raise RulesetError(f"{origin}: {error}") from None
     if ruleset.challenge.cap_nats < ruleset.challenge.floor_nats:
         raise RulesetError(f"{origin}: challenge.cap_nats is below challenge.floor_nats; raise it")
+    for number, check in enumerate(ruleset.verdict.required):
+        if check not in ORDER:
+            near = difflib.get_close_matches(check, ORDER, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(ORDER)}"
+            raise RulesetError(f"{origin}: verdict.required: no check {check!r}; {hint}")
+        if check in ruleset.verdict.required[:number]:
+            raise RulesetError(
+                f"{origin}: verdict.required: {check!r} is named twice; name it once"
+            )
     return ruleset
 
 
@@ -297,6 +308,8 @@ def parse_baseline(text: str, origin: str) -> BaselineFile:
             f"{origin}: {len(file.seeds)} seeds but {len(file.nats_per_token)} nats_per_token; "
             "they must be as many"
         )
+    if not file.seeds:
+        raise RulesetError(f"{origin}: no seeds; a baseline has at least one")
     if len(set(file.seeds)) != len(file.seeds):
         raise RulesetError(f"{origin}: a seed is listed twice in `seeds`; list each once")
     return file

@@ -132,7 +132,7 @@ def test_content_is_on_the_disk_before_its_name_is_and_the_name_before_the_retur
 def test_a_place_that_cannot_be_written_is_an_os_error_and_leaves_nothing(tmp_path, target):
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(OSError, match="No such file|Is a directory|Not a directory"):
+    with pytest.raises(OSError, match=r"No such file|Is a directory|Not a directory"):
         write_atomically(tmp_path / target, b"x")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
 
