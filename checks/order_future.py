@@ -10,6 +10,8 @@ the last compared position sees the exchange); `order.blind` bounds that in the 
 
 from __future__ import annotations
 
+import math
+
 from checks.agreement import Gap, broken_off, judge, not_run, with_control
 from checks.contract import Challenge, Finding, Status, Tolerances
 
@@ -44,5 +46,19 @@ def _judge(challenge: Challenge, limits: Tolerances) -> Finding:
         )
         for answer in challenge.future
     ]
-    means = [answer.mean_gap_nats for answer in challenge.future]
-    return judge(ID, gaps, means, challenge, limits, what="with other tokens after it")
+    return judge(
+        ID, gaps, token_means(challenge), challenge, limits, what="with other tokens after it"
+    )
+
+
+def token_means(challenge: Challenge) -> list[float]:
+    """Return one value a question whose mean is the gap per compared token, in nats.
+
+    A question compares as many tokens as its position is deep in its block, and a mean of few is noisy.
+    The values are those of a linearised ratio estimator (Cochran, Sampling Techniques, section 6.4): their
+    deviation is what the weighted mean's uncertainty follows from.
+    """
+    counted = [(a.position - a.first + 1, a.mean_gap_nats) for a in challenge.future]
+    total = sum(count for count, _ in counted)
+    mean = math.fsum(count * gap for count, gap in counted) / total
+    return [mean + count * len(counted) / total * (gap - mean) for count, gap in counted]
