@@ -81,7 +81,7 @@ def gain(gaps: Sequence[float], limit: float, confidence: float) -> Gain:
         mean=mean,
         lower=mean - half,
         upper=mean + half,
-        needed=None if needed is None or needed > 10**9 else max(needed, count),
+        needed=None if needed is None or needed > 10**9 else max(needed, count + 1),
     )
 
 
@@ -137,10 +137,7 @@ def judge(
     status, message = _conclude(beyond, len(gaps), tolerance, result, limits, what)
     if status is Status.PASS and span < limits.min_span:
         status = Status.ERROR
-        message = (
-            f"agrees as far as it was asked, but only {span:.0%} of the stream could be replayed "
-            f"in the challenge budget and the ruleset asks for {limits.min_span:.0%}"
-        )
+        message = f"agrees as far as it was asked, but {_stopped(challenge, span, limits)}"
     if status is Status.ERROR and result is not None and span >= limits.min_span:
         evidence["challenges_needed"] = result.needed
     return Finding(
@@ -192,6 +189,15 @@ def _conclude(
     )
 
 
+def _stopped(challenge: Challenge, span: float, limits: Tolerances) -> str:
+    if challenge.breach is not None:
+        return f"the challenge broke off at {span:.0%} of the stream: {challenge.breach.message}"
+    return (
+        f"only {span:.0%} of the stream could be replayed in the challenge budget "
+        f"and the ruleset asks for {limits.min_span:.0%}"
+    )
+
+
 def with_control(finding: Finding, control: Finding | None) -> Finding:
     """Return the finding, or ERROR where the planted leak was not caught: the check was blind.
 
@@ -225,10 +231,11 @@ def broken_off(check: str, breach: Breach) -> Finding:
     A refusal, a crash or a silence in the challenge is a failure, never noise.
     """
     where = "" if breach.position is None else f" at position {breach.position}"
+    article = "an" if breach.question.startswith("a") else "a"
     return Finding(
         id=check,
         status=Status.FAIL,
-        message=f"the challenge process broke off at a {breach.question} question{where}: {breach.message}",
+        message=f"the challenge process broke off at {article} {breach.question} question{where}: {breach.message}",
         evidence={
             "kind": breach.kind,
             "frame": breach.frame,

@@ -55,11 +55,14 @@ class Finding:
     power: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
-        """Refuse numbers that JSON cannot hold."""
+        """Refuse numbers that JSON cannot hold; make whole ones floats, so that they read back alike."""
         for name in ("measured", "limit"):
             value = getattr(self, name)
-            if value is not None and not math.isfinite(value):
+            if value is None:
+                continue
+            if not math.isfinite(value):
                 raise ValueError(f"{self.id}: {name} is {value}; say it in the message instead")
+            object.__setattr__(self, name, float(value))
 
 
 class Outcome(StrEnum):

@@ -8,6 +8,7 @@ traceback.
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 import traceback
 
@@ -71,6 +72,10 @@ def main() -> None:
     except HarnessError as error:
         click.echo(f"harness: {_plain(str(error))}", err=True)
         sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # Whoever read our output has gone; what is still buffered has nowhere to go either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(EXIT_JUDGE)
     except Exception:
         traceback.print_exc()
         click.echo("harness: this is a fault of the judge, not of the submission", err=True)

@@ -33,6 +33,7 @@ from harness.draws import new_secret
 from harness.errors import DataError, HarnessError, JudgeError, ManifestError, UsageError
 from harness.handover import Handover
 from harness.journal import Journal, read_record, write_atomically, write_record
+from harness.process import resolve
 from harness.seal import Snapshot, digest_of, remove, seal, snapshot, verify
 
 
@@ -317,6 +318,12 @@ def _check_fit(mine: manifest.Manifest, rules: ruleset.Ruleset, folder: Path) ->
             f"{path}: score.block_tokens is {mine.score.block_tokens}, but ruleset {rules.name} "
             f"allows {rules.score.max_block_tokens}; lower it"
         )
+    for field, command in (("train", mine.train.command), ("score", mine.score.command)):
+        if "/" not in command[0]:  # the others are looked for where they are started
+            try:
+                resolve(command, folder)
+            except ManifestError as error:
+                raise ManifestError(f"{path}: {field}.{error}") from None
 
 
 def _plan(folder: Path) -> Plan:

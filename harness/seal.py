@@ -183,6 +183,8 @@ def take(root: Path, name: str, target: Path, most_bytes: int) -> CountedFile:
                 digest.update(chunk)
                 with _own(target):
                     _write_all(out, chunk)
+            if facts.st_mode & 0o100:
+                os.fchmod(out.fileno(), 0o755)  # a program stays one
     finally:
         os.close(descriptor)
     return CountedFile(path=name, size_bytes=size, sha256=digest.hexdigest(), origin="")
@@ -287,7 +289,7 @@ def _make_read_only(root: Path) -> None:
     for place, _, files in os.walk(root, topdown=False):
         for name in files:
             path = Path(place) / name
-            path.chmod(0o444)
+            path.chmod(0o555 if path.stat().st_mode & 0o100 else 0o444)
             os.utime(path, (0, 0))
         os.utime(place, (0, 0))
         Path(place).chmod(0o555)

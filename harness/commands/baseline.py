@@ -30,6 +30,8 @@ def baseline(run: Path, target: Path, name: str) -> None:
     from harness.report.model import decode
     from harness.ruleset import parse_baseline
 
+    if target.suffix != ".toml":
+        raise UsageError(f"--out {target}: not the name of a .toml file; give one, as in base.toml")
     try:
         report = decode((run / "report.json").read_bytes())
     except OSError as error:
@@ -65,25 +67,42 @@ def refuse_invalid(report: Report) -> None:
 
 
 def render(report: Report, name: str, *, source: str = "") -> str:
-    """Return the baseline file; strings are JSON strings, which TOML reads alike."""
-    import json
+    """Return the baseline file.
 
+    Raises UsageError where no seed has a score.
+    """
     seeds = [seed for seed in report.seeds if seed.nats_per_token is not None]
+    if not seeds:
+        raise UsageError(f"{report.run_id}: no seed has a score; make a baseline of a finished run")
     first = seeds[0]
     source = source or f"harness run {report.run_id}, ruleset {report.ruleset.name}"
     values = ", ".join(repr(seed.nats_per_token) for seed in seeds)
     return "\n".join(
         [
             "schema = 1",
-            f"name = {json.dumps(name)}",
-            f"date = {json.dumps(report.created_utc[:10])}",
-            f"source = {json.dumps(source)}",
+            f"name = {_quoted(name)}",
+            f"date = {_quoted(report.created_utc[:10])}",
+            f"source = {_quoted(source)}",
             f"seeds = [{', '.join(str(seed.seed) for seed in seeds)}]",
             f"nats_per_token = [{values}]",
             f"bytes_per_token = {first.bytes / first.tokens!r}",
             f"tokens = {first.tokens}",
-            f"tokenizer_sha256 = {json.dumps(report.data.tokenizer_sha256 or '')}",
-            f"val_text_sha256 = {json.dumps(report.data.val_text_sha256 or '')}",
+            f"tokenizer_sha256 = {_quoted(report.data.tokenizer_sha256 or '')}",
+            f"val_text_sha256 = {_quoted(report.data.val_text_sha256 or '')}",
             "",
         ]
     )
+
+
+def _quoted(text: str) -> str:
+    """Return a TOML string: a JSON string, but for what TOML forbids in it.
+
+    Raises UsageError for text that is not Unicode, as an argument of the command line may be.
+    """
+    import json
+
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise UsageError(f"{text!r}: not UTF-8 text; choose another name") from None
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

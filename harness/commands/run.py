@@ -50,7 +50,7 @@ def run(
     --data, the embedded corpus is used. The run's folder is printed first; it holds report.json and
     report.html when the run is over.
     """
-    from harness.commands.show import conclude, listener
+    from harness.commands.show import conclude, listener, shown
     from harness.run import Run
 
     context = click.get_current_context()
@@ -59,7 +59,9 @@ def run(
         judged = Run(resume)
     else:
         judged = _create(submission, seeds, ruleset_name, data_folder, baseline_file, out)
-    click.echo(f"run {judged.folder}", err=True)
+    click.echo(f"run {shown(judged.folder)}", err=True)
+    for name, reason in judged.plan.snapshot.refused.items():
+        click.echo(f"not copied: {name} {reason}", err=True)
     with listener(len(judged.plan.seeds), quiet=quiet) as watching:
         judged.execute(watching, _passed_environment())
     return conclude(judged, as_json=as_json)
@@ -73,12 +75,13 @@ def _create(
     baseline_file: Path | None,
     out: Path,
 ) -> Run:
-    from harness import ruleset
+    from harness import manifest, ruleset
     from harness.run import Run
 
     wanted = _seeds(seeds)
     rules = ruleset.load(ruleset_name)
     folder = submission or _reference()
+    manifest.load(folder)  # before anything is built or hashed: a typo should not have to wait
     _writable(out)
     data = _data(rules, data_folder, out)
     return Run.create(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -137,6 +138,11 @@ def conclude(run: Run, *, as_json: bool) -> int:
     else:
         from rich.console import Console
 
-        print_report(report, Console())
-        click.echo(f"\n{run.folder / 'report.json'}\n{run.folder / 'report.html'}")
+        print_report(report, Console(), folder=shown(run.folder))
     return report.exit_code
+
+
+def shown(folder: Path) -> str:
+    """Return a folder as a person here would name it."""
+    here = Path.cwd()
+    return str(folder.relative_to(here)) if folder.is_relative_to(here) else str(folder)

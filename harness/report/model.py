@@ -162,7 +162,7 @@ class Report(_Part, frozen=True, kw_only=True):
 
 
 def encode(report: Report) -> bytes:
-    """Return report.json: indented, sorted keys, ASCII-safe UTF-8, newline at the end."""
+    """Return report.json: indented, sorted keys, UTF-8, newline at the end."""
     return msgspec.json.format(msgspec.json.encode(report, order="sorted"), indent=2) + b"\n"
 
 
