@@ -4,6 +4,7 @@ import hashlib
 import os
 import socket
 import stat
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -108,6 +109,18 @@ def test_the_same_bytes_give_the_same_digest_whatever_their_dates(tmp_path):
     assert len(digests) == 1
     moved = lay(tmp_path / "moved" / "code", {"c.py": b"one", "sub/b.py": b"two"}).parent
     assert sealed(moved, ["c.py", "sub/b.py"]).digest not in digests
+
+
+def test_a_program_stays_a_program(tmp_path):
+    """A scorer may be one: `score.command = ["./scorer"]`."""
+    code = lay(tmp_path / "mine", {"run": b"#!/bin/sh\nexit 7\n", "data": b""})
+    (code / "run").chmod(0o700)
+    snapshot(code, tmp_path / "code")
+    artifact = sealed(tmp_path, ["run", "data"])
+    assert artifact.refusals == ()
+    assert stat.S_IMODE((tmp_path / "sealed" / "run").stat().st_mode) == 0o555
+    assert stat.S_IMODE((tmp_path / "sealed" / "data").stat().st_mode) == 0o444
+    assert subprocess.run([tmp_path / "sealed" / "run"]).returncode == 7
 
 
 # --- what is refused ---
