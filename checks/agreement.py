@@ -231,11 +231,11 @@ def broken_off(check: str, breach: Breach) -> Finding:
     A refusal, a crash or a silence in the challenge is a failure, never noise.
     """
     where = "" if breach.position is None else f" at position {breach.position}"
-    article = "an" if breach.question.startswith("a") else "a"
+    question = f"{'an' if breach.question.startswith('a') else 'a'} {breach.question} question"
     return Finding(
         id=check,
         status=Status.FAIL,
-        message=f"the challenge process broke off at {article} {breach.question} question{where}: {breach.message}",
+        message=f"the challenge process broke off at {question}{where}: {breach.message}",
         evidence={
             "kind": breach.kind,
             "frame": breach.frame,

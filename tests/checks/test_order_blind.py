@@ -1,0 +1,82 @@
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from checks import order_blind
+from checks.contract import Status
+from tests.checks.answers import LIMITS, blind, breach, challenge, whole
+
+CAUGHT = challenge(blind=(blind(1.0), blind(1.0)))
+GAPS = st.lists(st.none() | st.floats(-1, 1), min_size=2, max_size=30)
+
+
+def check(record, control=CAUGHT):
+    return order_blind.check(record, control, LIMITS)
+
+
+@given(GAPS)
+def test_passes_only_where_every_answer_agrees(gaps):
+    found = check(challenge(blind=tuple(blind(g, position=i) for i, g in enumerate(gaps))))
+    if any(g is None or abs(2.0 + g - 2.0) > LIMITS.floor_nats for g in gaps):
+        assert found.status is Status.FAIL
+    if found.status is Status.PASS:
+        assert all(abs(g) <= LIMITS.floor_nats + 1e-12 for g in gaps)
+
+
+@given(st.floats(0.002, 0.019), st.integers(10, 60))
+def test_a_small_steady_gain_is_caught_in_the_mean(gap, count):
+    found = check(challenge(blind=(blind(gap),) * count))
+    assert found.status is Status.FAIL
+    assert found.measured == pytest.approx(gap)
+
+
+@given(
+    st.lists(st.floats(0.01, 1.0), min_size=3, max_size=8),
+    st.integers(0, 2),
+    st.floats(0.5, 5.0),
+)
+def test_without_predict_the_gap_is_to_the_normalised_answer(scored, token, scale):
+    total = sum(scored)
+    scored = [p / total * scale for p in scored]
+    answer = whole(scored, token=token)
+    record = challenge(target=(answer, answer), has_predict=False)
+    for gap in order_blind.blind_gaps(record):
+        assert gap.nats == pytest.approx(math.log(scale), abs=1e-9)
+    gap = math.log(scale)
+    fails = abs(gap) > LIMITS.floor_nats or gap > LIMITS.gain_limit_nats
+    assert check(record).status is (Status.FAIL if fails else Status.PASS)
+
+
+def test_without_predict_the_credited_nats_are_what_counts():
+    answer = whole([0.5, 0.25, 0.25], credited=0.1)
+    found = check(challenge(target=(answer, answer), has_predict=False))
+    assert found.status is Status.FAIL
+    assert (
+        "position 10: credited 0.1000 nats, but (tried among the whole vocabulary)" in found.message
+    )
+
+
+@pytest.mark.parametrize(
+    ("record", "status", "says"),
+    [
+        (None, Status.NOT_RUN, "no challenge"),
+        (challenge(), Status.NOT_RUN, "no blind question"),
+        (challenge(breach=breach("blind")), Status.FAIL, "at a blind question at position 7"),
+        (challenge(breach=breach("accept")), Status.FAIL, "at an accept question"),
+        (challenge(blind=(blind(),) * 9, breach=breach("future")), Status.PASS, "at most"),
+        (challenge(blind=(blind(),) * 9), Status.PASS, "at most 0 nats/token"),
+        (challenge(blind=(blind(1.5, position=612),) * 9), Status.FAIL, "position 612: credited"),
+    ],
+)
+def test_examples(record, status, says):
+    found = check(record)
+    assert found.status is status
+    assert says in found.message
+
+
+def test_a_blind_check_is_an_error():
+    found = check(challenge(blind=(blind(),) * 9), control=challenge(blind=(blind(),) * 9))
+    assert found.status is Status.ERROR
+    assert check(challenge(blind=(blind(),) * 9), control=None).status is Status.ERROR
