@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -15,6 +16,89 @@ from tests.submission.tiny import MODEL, VOCAB, random_model
 def test_the_contest_preset_has_the_weights_of_the_original():
     model = GPT(PRESETS["contest"].model)
     assert sum(parameter.numel() for parameter in model.parameters()) == 27_201_116
+
+
+def unit(x):
+    return x / np.sqrt((x**2).mean() + np.finfo(np.float32).eps)
+
+
+def squash(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def slow_turn(x, position, config):
+    """Rotate pairs (j, j + half) of the leading dimensions, one at a time."""
+    x, half = x.copy(), config.rotary_dims // 2
+    for j in range(half):
+        angle = position * config.rotary_base ** (-2 * j / config.rotary_dims)
+        a, b = x[j], x[j + half]
+        x[j] = a * np.cos(angle) + b * np.sin(angle)
+        x[j + half] = b * np.cos(angle) - a * np.sin(angle)
+    return x
+
+
+def slow_attention(w, c, layer, h_TD, value_TC):
+    """One query at a time, as docs/submission.md says it."""
+    size, share = c.head_size, c.query_heads // c.kv_heads
+    out_TD = np.zeros_like(h_TD)
+    v_TC = h_TD @ w["kv"][c.layers + layer].T + value_TC
+    for head in range(c.query_heads):
+        own = slice(head * size, (head + 1) * size)
+        of_kv = slice(head // share * size, (head // share + 1) * size)
+        q_TH = h_TD @ w["qo"][layer][own].T
+        k_TH = h_TD @ w["kv"][layer][of_kv].T
+        q_TH = [slow_turn(unit(q), t, c) * w["q_gain"][layer, head] for t, q in enumerate(q_TH)]
+        k_TH = [slow_turn(unit(k), t, c) for t, k in enumerate(k_TH)]
+        for t, query in enumerate(q_TH):
+            weight = np.exp([query @ key / np.sqrt(size) for key in k_TH[: t + 1]])
+            y = (weight / weight.sum()) @ v_TC[: t + 1, of_kv]
+            along = v_TC[t, of_kv] / np.linalg.norm(v_TC[t, of_kv])
+            out_TD[t, own] = y - (y @ along) * along
+    return out_TD @ w["qo"][c.layers + layer].T
+
+
+def slow_forward(model, ids):
+    """The whole model in numpy, position by position where it can be."""
+    c = model.config
+    w = {name: value.detach().double().numpy() for name, value in model.named_parameters()}
+    x_TD = []
+    for t, token in enumerate(ids):
+        row = c.bigram_rows - 1
+        if t:
+            row = ((36313 * token) ^ (27191 * ids[t - 1])) % (c.bigram_rows - 1)
+        bigram_D = w["bigram_proj"] @ w["bigram_table"][row] * w["bigram_scale"]
+        x_TD.append(unit(w["embedding"][token] + bigram_D))
+    gate_D = squash(w["smear_gate"])
+    before_TD = [np.zeros(c.width), *x_TD[:-1]]
+    x_TD = np.array([(1 - gate_D) * x + gate_D * b for x, b in zip(x_TD, before_TD, strict=True)])
+    value_TC = w["value_table"][ids] @ w["value_proj"].T * w["value_scale"]
+    x0_TD, stack = x_TD, []
+    for layer in range(c.layers):
+        skip = layer - c.layers // 2
+        if 0 <= skip < c.layers // 2:
+            gate_D = squash(w["skip_gate"][skip])
+            x_TD = (1 - gate_D) * w["skip_weight"][skip] * stack.pop() + gate_D * x_TD
+        damping = 1 / np.sqrt(layer + 1)
+        u_TD = w["resid_mix"][layer, 0] * x_TD + w["resid_mix"][layer, 1] * x0_TD
+        late = layer - (c.layers - c.value_layers)
+        own_TC = value_TC * (w["value_layer_scale"][late] if late >= 0 else 0.0)
+        h_TD = damping * np.array([unit(u) for u in u_TD])
+        x_TD = u_TD + w["attn_scale"][layer] * slow_attention(w, c, layer, h_TD, own_TC)
+        h_TM = damping * np.array([unit(x) for x in x_TD]) @ w["up"][layer].T
+        h_TM = np.where(h_TM > 0, h_TM, 0.5 * h_TM) ** 2
+        x_TD = x_TD + w["mlp_scale"][layer] * (h_TM @ w["down"][layer].T)
+        if layer < c.layers // 2:
+            stack.append(x_TD)
+    hidden_TD = np.array([unit(x) for x in x_TD])
+    return c.logit_cap * np.tanh(hidden_TD @ w["embedding"].T / c.logit_cap)
+
+
+def test_the_model_is_what_the_slow_one_says():
+    model = random_model()
+    ids = np.random.default_rng(0).integers(0, VOCAB, 12)
+    with torch.no_grad():
+        fast_TV = model.logits(model(torch.from_numpy(ids)[None]))[0].numpy()
+    assert np.abs(fast_TV - slow_forward(model, ids)).max() < 2e-3
 
 
 @pytest.mark.parametrize("heads", [(4, 4), (4, 2), (6, 1)])

@@ -172,6 +172,7 @@ def test_empty_blocks_and_tokens_outside_the_vocabulary():
     mine = scorer()
     assert mine.score(np.zeros(0, np.uint32)).shape == (0,)
     mine.accept(np.zeros(0, np.uint32))
+    assert mine.accepted == 0
     with pytest.raises(ValueError, match="not below"):
         mine.score(np.array([VOCAB], np.uint32))
 
