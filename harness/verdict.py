@@ -23,8 +23,9 @@ from checks import (
     stats_margin,
     time_phase,
 )
-from checks.contract import Finding, Outcome, PhaseTime, SeedScore, Status, worst
+from checks.contract import Credited, Finding, Outcome, PhaseTime, SeedScore, Status, worst
 from harness import __version__, errors, machine, sandbox
+from harness.errors import JudgeError
 from harness.examine import CHECKS, Examined
 from harness.journal import events
 from harness.report.model import (
@@ -40,6 +41,7 @@ from harness.run import Run, SeedEvidence
 
 CURVE_POINTS = 200
 SCATTER_POINTS = 2000
+AGAIN = "delete score.json and challenge.json beside it, and resume the run"
 EXIT_CODES = {
     Status.PASS: errors.EXIT_PASS,
     Status.FAIL: errors.EXIT_RULE_BROKEN,
@@ -132,7 +134,7 @@ def _seed(run: Run, evidence: SeedEvidence) -> SeedResult:
                 for kind in ("blind", "future", "target", "repeat")
             }
         ),
-        curve=_curve(evidence) if whole else (),
+        curve=_curve(evidence, credited) if whole and credited else (),
         blind=tuple(
             (answer.credited_nats, answer.blind_nats)
             for answer in (challenge.blind if challenge else ())
@@ -248,11 +250,24 @@ def _conclude(
     }[verdict]
 
 
-def _curve(evidence: SeedEvidence) -> tuple[tuple[int, float], ...]:
-    nats_N = np.memmap(evidence.nats, dtype="<f8", mode="r")
+def _curve(evidence: SeedEvidence, credited: Credited) -> tuple[tuple[int, float], ...]:
+    """Return the credited loss by stretches of the stream.
+
+    Raises JudgeError where the nats on disk are not those that were credited.
+    """
+    try:
+        nats_N = np.memmap(evidence.nats, dtype="<f8", mode="r")
+    except (OSError, ValueError) as error:
+        raise JudgeError(f"{evidence.nats}: {error}; {AGAIN}") from None
     edges = np.linspace(0, len(nats_N), min(CURVE_POINTS, len(nats_N)) + 1).astype(int)
+    stretches = list(itertools.pairwise(edges))
+    sums = [float(nats_N[start:end].sum()) for start, end in stretches]
+    agree = math.isclose(math.fsum(sums), credited.sum_nats, rel_tol=1e-9, abs_tol=1e-9)
+    if len(nats_N) != credited.credited_tokens or not agree:
+        raise JudgeError(f"{evidence.nats}: not the nats that were credited; {AGAIN}")
     return tuple(
-        (int(end), float(nats_N[start:end].mean())) for start, end in itertools.pairwise(edges)
+        (int(end), total / int(end - start))
+        for (start, end), total in zip(stretches, sums, strict=True)
     )
 
 
