@@ -16,7 +16,7 @@ VOCAB = 40
 
 MODEL = ModelConfig(
     vocab_size=VOCAB,
-    layers=3,
+    layers=5,
     width=16,
     query_heads=4,
     kv_heads=2,
@@ -26,7 +26,7 @@ MODEL = ModelConfig(
     bigram_rows=31,
     bigram_width=4,
     value_width=4,
-    value_layers=1,
+    value_layers=2,
 )
 
 PRESET = replace(
