@@ -292,7 +292,8 @@ def score(
             sink.flush()
             os.fsync(sink.fileno())
         time = _score_time(context, run, credited, wall_s)
-        _close(run, session)
+        if time.outcome is Outcome.DONE:  # in any other case it dies now
+            _close(run, session)
     if time.outcome is Outcome.DONE:
         journal.publish(partial, nats)
     context.listener.ended(seed, time)

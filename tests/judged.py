@@ -12,7 +12,7 @@ from pathlib import Path
 import harness
 
 ROOT = Path(harness.__file__).parents[1]
-BIGRAM = ROOT / "tests" / "submissions" / "bigram"
+SUBMISSIONS = ROOT / "tests" / "submissions"
 QUICK = ROOT / "tests" / "rulesets" / "quick.toml"
 
 
@@ -40,11 +40,20 @@ def command(*arguments: object) -> list[str]:
 
 def bigram(folder: Path, **replaced: str) -> Path:
     """Copy the forty-line bigram to FOLDER, with some lines of its manifest replaced."""
-    shutil.copytree(BIGRAM, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    return _copy("bigram", folder, replaced)
+
+
+def uniform(folder: Path, **replaced: str) -> Path:
+    """Copy the submission that starts in milliseconds, with some lines of its manifest replaced."""
+    return _copy("uniform", folder, replaced)
+
+
+def _copy(name: str, folder: Path, replaced: Mapping[str, str]) -> Path:
+    shutil.copytree(SUBMISSIONS / name, folder, ignore=shutil.ignore_patterns("__pycache__"))
     path = folder / "submission.toml"
-    text = path.read_text()
-    for old, new in replaced.items():
-        lines = [new if line.split(" =")[0] == old else line for line in text.splitlines()]
-        text = "\n".join(lines) + "\n"
-    path.write_text(text)
+    lines = path.read_text().splitlines()
+    for field, new in replaced.items():
+        assert any(line.split(" =")[0] == field for line in lines)
+        lines = [new if line.split(" =")[0] == field else line for line in lines]
+    path.write_text("\n".join(lines) + "\n")
     return folder
