@@ -30,8 +30,9 @@ def without_mixer(folder: Path) -> Path:
     manifest = copy / "submission.toml"
     text = manifest.read_text("utf-8")
     head, section, tail = text.partition("[score]\n")
-    assert section, "the reference submission's manifest has no [score] table"
-    manifest.write_text(f'{head}{section}env = {{ {SWITCH} = "0" }}\n{tail}', "utf-8")
+    assert "env = { " in tail, "the reference submission's manifest has no env in its [score] table"
+    tail = tail.replace("env = { ", f'env = {{ {SWITCH} = "0", ', 1)
+    manifest.write_text(head + section + tail, "utf-8")
     return copy
 
 
