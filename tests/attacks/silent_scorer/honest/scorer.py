@@ -21,7 +21,7 @@ class Scorer:
         self.done = 0
 
     def score(self, block_T: np.ndarray) -> np.ndarray:
-        time.sleep(0 if self.done else 0.2)
+        time.sleep(0 if self.done else 0.05)
         return -self.logp_V[block_T]
 
     def accept(self, block_T: np.ndarray) -> None:
