@@ -8,7 +8,6 @@ traceback.
 from __future__ import annotations
 
 import importlib
-import os
 import sys
 import traceback
 
@@ -60,7 +59,7 @@ def group() -> None:
 def main() -> None:
     """Run the command line; ends the process."""
     try:
-        sys.exit(group(standalone_mode=False) or 0)
+        status = group(standalone_mode=False) or 0
     except click.exceptions.Exit as ended:
         sys.exit(ended.exit_code)
     except click.ClickException as error:
@@ -72,14 +71,14 @@ def main() -> None:
     except HarnessError as error:
         click.echo(f"harness: {_plain(str(error))}", err=True)
         sys.exit(error.exit_code)
-    except BrokenPipeError:
-        # Whoever read our output has gone; what is still buffered has nowhere to go either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(EXIT_JUDGE)
     except Exception:
         traceback.print_exc()
         click.echo("harness: this is a fault of the judge, not of the submission", err=True)
         sys.exit(EXIT_JUDGE)
+    except SystemExit:
+        # Click's answer to a reader that left is status 1, which here would mean a broken rule.
+        sys.exit(EXIT_JUDGE)
+    sys.exit(status)
 
 
 def _plain(text: str) -> str:

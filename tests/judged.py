@@ -14,6 +14,19 @@ import harness
 ROOT = Path(harness.__file__).parents[1]
 SUBMISSIONS = ROOT / "tests" / "submissions"
 QUICK = ROOT / "tests" / "rulesets" / "quick.toml"
+BASELINE = """
+schema = 1
+name = "to beat"
+date = "2026-01-01"
+source = "a test"
+seeds = [1, 2, 3]
+nats_per_token = [{}, {}, {}]
+bytes_per_token = {}
+tokens = 10001
+tokenizer_sha256 = ""
+val_text_sha256 = ""
+"""
+"""A baseline file, but for its three scores and its bytes per token."""
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -63,7 +63,11 @@ def run(
     for name, reason in judged.plan.snapshot.refused.items():
         click.echo(f"not copied: {name} {reason}", err=True)
     with listener(len(judged.plan.seeds), quiet=quiet) as watching:
-        judged.execute(watching, _passed_environment())
+        try:
+            judged.execute(watching, _passed_environment())
+        except KeyboardInterrupt:
+            watching.note(f"go on with: harness run --resume {shown(judged.folder)}")
+            raise
     return conclude(judged, as_json=as_json)
 
 
