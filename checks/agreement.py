@@ -138,6 +138,8 @@ def judge(
     if status is Status.PASS and span < limits.min_span:
         status = Status.ERROR
         message = f"agrees as far as it was asked, but {_stopped(challenge, span, limits)}"
+    if status is Status.PASS and strength is not None:
+        message += f"; {_unseen(strength['smallest_tainted_fraction'], span)} may go unseen"
     if status is Status.ERROR and result is not None and span >= limits.min_span:
         evidence["challenges_needed"] = result.needed
     return Finding(
@@ -187,6 +189,12 @@ def _conclude(
         f"undecided: the gain lies between {result.lower:.2g} and {result.upper:.2g} nats/token "
         f"around the limit {limits.gain_limit_nats:.2g}; {needed} questions would decide"
     )
+
+
+def _unseen(fraction: float, span: float) -> str:
+    """Return what a PASS does not exclude: the mean of drawn positions says nothing of others."""
+    rare = f"peeks at fewer than {fraction:.2g} of the positions"
+    return rare if span >= 1.0 else f"{rare}, or in the last {1.0 - span:.0%} of the stream,"
 
 
 def _stopped(challenge: Challenge, span: float, limits: Tolerances) -> str:
