@@ -6,6 +6,7 @@ import signal
 import subprocess
 from pathlib import Path
 
+import jsonschema
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -43,6 +44,13 @@ def test_json_is_all_there_is_on_standard_output(run_without_baseline):
     assert json.loads(done.stdout)["run_id"] == run.name
     assert done.stderr.splitlines()[0] == f"run {run}"
     assert len(done.stderr.splitlines()) == 1 + 2 * 5  # a line a phase and seed
+
+
+def test_a_report_is_what_the_published_schema_says(run_without_baseline):
+    published = json.loads((ROOT / "docs" / "schema" / "report-1.json").read_text("utf-8"))
+    report = json.loads((run_without_baseline[0] / "report.json").read_text("utf-8"))
+    jsonschema.Draft202012Validator(published).validate(report)
+    assert report["schema_version"] == "1.0"
 
 
 def test_a_report_can_be_judged_again(run_without_baseline, desk):
