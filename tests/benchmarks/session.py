@@ -5,19 +5,19 @@
 1. The null session: a real process behind a real keeper answers a constant; the judge checks every answer and
    writes the nats to disk. tokens_per_s is the median over repeats; rss_mb is the judge's largest anonymous
    memory, rss_growth_mb what it grew by between a tenth of the stream and its end.
-2. The challenge pass of the reference submission, trained at `smoke` size: challenge_overhead is its wall
-time
-   over the credited pass's, loading excluded in both, for the ruleset's own questions;
-   challenge_blind_overhead for the 256 blind ones and the replay alone.
+2. The challenge pass of the reference submission, trained at `smoke` size: its wall time over the credited
+   pass's, loading excluded in both. challenge_overhead is for 256 blind questions and the replay of the whole
+   stream, challenge_all_overhead for all questions of the ruleset.
 3. By arithmetic: what 1,000 blind challenges cost over 62,021,632 tokens on one GPU. The parts are measured
-   here: a lone forward pass of 2,048 tokens through a model of the contest's size, the replay's frames,
-   and the reference submission's own `accept`.
+   here: a lone forward pass of 2,048 tokens through a model of the contest's size, the frames, and the
+   submission's own `accept` at the contest's table size, in blocks of 131,072.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
 import statistics
 import sys
@@ -41,6 +41,7 @@ from harness.session import Channel, ScorerSession, credited_pass, socket_pair
 
 CONTEST_TOKENS = 62_021_632
 ROOT = Path(__file__).resolve().parents[2]
+PASSED = {"PYTHONPATH": f"{ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}".rstrip(os.pathsep)}
 VOCAB = 1024
 
 
@@ -64,7 +65,7 @@ def null_session(tokens: int, block_tokens: int, folder: Path) -> dict[str, floa
         "tokens": tokens,
         "seed": 0,
     }
-    env = environment(folder, folder, {"PYTHONPATH": str(ROOT)})
+    env = environment(folder, folder, PASSED)
     command = ["python", str(Path(__file__).with_name("null_scorer.py"))]
     memory: list[float] = []
     early: list[float] = []
@@ -114,12 +115,12 @@ def reference_challenge(folder: Path) -> dict[str, Any]:
         "train_s": evidence.trained.train.wall_s if evidence.trained else None,
         "score_s": score_s,
         "tokens": tokens,
-        "challenge_s": evidence.examined.time.wall_s,
-        "challenge_rounds": evidence.examined.rounds,
-        "challenge_overhead": evidence.examined.time.wall_s / evidence.examined.rounds / score_s,
+        "replay_alone_s": _challenged_again(whole, msgspec.structs.replace(asked, blind=0)),
+        "challenge_blind": asked.blind,
         "challenge_blind_s": blind,
-        "challenge_blind_overhead": blind / score_s,
-        "accept_tokens_per_s": tokens / _accept_s(whole),
+        "challenge_overhead": blind / score_s,
+        "challenge_all_s": evidence.examined.time.wall_s,
+        "challenge_all_overhead": evidence.examined.time.wall_s / score_s,
     }
 
 
@@ -132,7 +133,7 @@ def _judged(rules: ruleset.Loaded, data: Dataset, folder: Path) -> Run:
         seeds=(1,),
         baseline_text=None,
     )
-    run.execute(Quiet(), {"PYTHONPATH": str(ROOT)})
+    run.execute(Quiet(), PASSED)
     return run
 
 
@@ -140,7 +141,7 @@ def _challenged_again(run: Run, counts: ruleset.Challenges) -> float:
     """Return the seconds of one more challenge pass of a finished run, with other counts."""
     from harness.examine import examine
 
-    subject, context = run.subject(1), run.context(Quiet(), {"PYTHONPATH": str(ROOT)})
+    subject, context = run.subject(1), run.context(Quiet(), PASSED)
     changed = msgspec.structs.replace(run.ruleset, challenge=counts)
     place = run.seed_folder(1)
     examined = examine(
@@ -157,10 +158,19 @@ def _challenged_again(run: Run, counts: ruleset.Challenges) -> float:
     return examined.time.wall_s
 
 
-def _accept_s(run: Run) -> float:
-    """Return the seconds of a replay without questions."""
-    none = {"blind": 0, "future": 0, "target": 0, "target_whole": 0, "repeat": 0, "max_rounds": 1}
-    return _challenged_again(run, msgspec.structs.replace(run.ruleset.challenge, **none))
+def accept_per_s(tokens: int = 8 << 20, block_tokens: int = 131_072) -> float:
+    """Return the tokens a second that the contest-sized mixer accepts, on a Zipfian stream."""
+    from submission.mixer import MatchModel
+    from submission.presets import CONTEST
+
+    weight_V = 1.0 / np.arange(1, VOCAB + 1)
+    rng = np.random.default_rng(2)
+    stream_T = rng.choice(VOCAB, tokens, p=weight_V / weight_V.sum())
+    mixer = MatchModel(CONTEST.mixer)
+    watch = Stopwatch()
+    for first in range(0, tokens, block_tokens):
+        mixer.accept(stream_T, first, min(block_tokens, tokens - first))
+    return tokens / watch.elapsed_s
 
 
 def lone_forward_s(repeats: int = 20) -> tuple[float, str]:
@@ -172,9 +182,9 @@ def lone_forward_s(repeats: int = 20) -> tuple[float, str]:
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     name = torch.cuda.get_device_name() if device == "cuda" else (machine.describe().cpu or "CPU")
-    model = GPT(CONTEST).to(device).eval()
+    model = GPT(CONTEST.model).to(device).eval()
     kind = torch.bfloat16 if device == "cuda" else torch.float32
-    tokens_BT = torch.randint(0, CONTEST.vocab_size, (1, 2048), device=device)
+    tokens_BT = torch.randint(0, CONTEST.model.vocab_size, (1, 2048), device=device)
     times = []
     with torch.inference_mode(), torch.autocast(device, dtype=kind, enabled=device == "cuda"):
         for _ in range(repeats if device == "cuda" else 3):
@@ -184,15 +194,17 @@ def lone_forward_s(repeats: int = 20) -> tuple[float, str]:
     return statistics.median(times), name
 
 
-def extrapolate(frames_per_s: float, accept_per_s: float) -> dict[str, Any]:
+def extrapolate(frames_per_s: float) -> dict[str, Any]:
     """Work out 1,000 blind challenges over the contest's stream from the measured parts."""
     forward_s, device = lone_forward_s()
+    accepted = accept_per_s()
     parts = {
         "lone_forward_ms": forward_s * 1e3,
         "device": device,
         "questions_s": 1000 * forward_s,
         "frames_s": CONTEST_TOKENS / frames_per_s,
-        "accept_s": CONTEST_TOKENS / accept_per_s,
+        "accept_tokens_per_s": accepted,
+        "accept_s": CONTEST_TOKENS / accepted,
     }
     total = parts["questions_s"] + parts["frames_s"] + parts["accept_s"]
     return {**parts, "total_s": total, "share_of_600_s": total / 600.0}
@@ -233,8 +245,7 @@ def main() -> None:
         if not options.no_reference:
             result |= {"reference": reference_challenge(folder)}
             result["challenge_overhead"] = result["reference"]["challenge_overhead"]
-            accept = result["reference"]["accept_tokens_per_s"]
-            result["at_contest_size"] = extrapolate(result["tokens_per_s"], accept)
+            result["at_contest_size"] = extrapolate(result["tokens_per_s"])
     if options.json:
         json.dump(result, sys.stdout, indent=2)
         print()
