@@ -1,8 +1,8 @@
 """`order.future`: no credited score depends on a later token.
 
 A drawn block is scored again by the challenge process with everything after a drawn position exchanged for
-earlier ones of the stream. The nats up to and including that position must be what was credited. Across blocks the
-order holds by construction: a block is sent only after the one before it was credited.
+earlier tokens. The nats up to and including that position must be what was credited. Across blocks the order
+holds by construction: a block is sent only after the one before it was credited.
 
 Does not catch: a look at the next token alone that gains less than the hard tolerance at each position (only
 the last compared position sees the exchange); `order.blind` bounds that in the mean.
