@@ -11,6 +11,8 @@ Does not reuse activations from one window to the next, nor normalise.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -40,6 +42,10 @@ class WindowConfig:
             )
 
 
+LONE_WORK = 200_000_000
+"""Weights times inputs below which threads spend longer waiting for each other than working."""
+
+
 class Window(NamedTuple):
     """Positions [begin, end) are input's successors; [wanted, end) are asked for."""
 
@@ -59,6 +65,18 @@ def cover(config: WindowConfig, first: int, count: int) -> list[Window]:
     return windows
 
 
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    if count != before:
+        torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        if count != before:
+            torch.set_num_threads(before)
+
+
 class SlidingModel:
     """A model that answers for any run of stream positions."""
 
@@ -69,6 +87,7 @@ class SlidingModel:
             )
         self.model = model.eval()
         self.config = config
+        self._weights = sum(parameter.numel() for parameter in model.parameters())
 
     @torch.inference_mode()
     def logits(self, stream_T: Tokens, first: int, count: int) -> torch.Tensor:
@@ -79,8 +98,10 @@ class SlidingModel:
         windows = cover(self.config, first, count)
         step = self.config.batch_windows
         chunks = [windows[i : i + step] for i in range(0, len(windows), step)]
-        hidden_TD = torch.cat([self._hidden(stream_T, chunk) for chunk in chunks])
-        return self.model.logits(hidden_TD)
+        work = self._weights * sum(window.end - window.begin for window in windows)
+        with _threads(1 if work < LONE_WORK else torch.get_num_threads()):
+            hidden_TD = torch.cat([self._hidden(stream_T, chunk) for chunk in chunks])
+            return self.model.logits(hidden_TD)
 
     def _hidden(self, stream_T: Tokens, windows: list[Window]) -> torch.Tensor:
         width = max(window.end - window.begin for window in windows)

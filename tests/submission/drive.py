@@ -63,12 +63,13 @@ class Process:
     def open(self, **facts: object) -> None:
         self.send(sdk.Kind.OPEN, json.dumps({"protocol": sdk.PROTOCOL, **facts}).encode())
 
-    def close(self) -> float:
+    def close(self) -> tuple[float, float]:
+        """Return the process's CPU seconds and its largest resident set in MB."""
         self.send(sdk.Kind.CLOSE)
         self.sock.close()
         _, status, usage = os.wait4(self.child.pid, 0)
         self.child.returncode = os.waitstatus_to_exitcode(status)
-        return usage.ru_maxrss / 1024
+        return usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
 
     def _exactly(self, size: int) -> bytes:
         data = bytearray()
@@ -124,12 +125,12 @@ def score(
         process.ask(sdk.Kind.ACCEPT, block_T, sdk.NATS)
         accept_s += time.monotonic() - before
     score_s = time.monotonic() - started
-    rss_mb = process.close()
+    cpu_s, rss_mb = process.close()
     nats_T = np.concatenate(nats)
     print(
         f"{nats_T.mean():.5f} nats per token over {len(tokens):,} (second half "
         f"{nats_T[len(nats_T) // 2 :].mean():.5f}); load {load_s:.1f} s, score {score_s:.1f} s of which "
-        f"accept {accept_s:.2f} s; {rss_mb:.0f} MB"
+        f"accept {accept_s:.2f} s; {cpu_s:.1f} s of CPU in all, {rss_mb:.0f} MB"
     )
     challenge(Process(command, sealed, env), facts, tokens, nats_T, score_s)
 
@@ -148,11 +149,12 @@ def challenge(
             sums.append(np.exp(row_V.astype(np.float64)).sum() - 1)
         process.ask(sdk.Kind.ACCEPT, tokens[first : first + block], sdk.NATS)
     wall_s = time.monotonic() - started
+    cpu_s, _ = process.close()
     print(
         f"challenge {wall_s:.2f} s for {CHALLENGES} predictions ({wall_s / score_s:.1%} of the pass); "
+        f"{cpu_s:.1f} s of CPU in all; "
         f"largest gap {np.abs(gaps).max():.1e}, of a sum {np.abs(sums).max():.1e}"
     )
-    process.close()
 
 
 def main() -> None:
