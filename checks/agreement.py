@@ -138,6 +138,13 @@ def judge(
     if status is Status.PASS and span < limits.min_span:
         status = Status.ERROR
         message = f"agrees as far as it was asked, but {_stopped(challenge, span, limits)}"
+    if status is Status.PASS and span < 1.0 and _dawdled(challenge, limits):
+        status = Status.ERROR
+        message = (
+            "agrees as far as it was asked, but the replay took "
+            f"{challenge.replay_ratio:.3g} times as long a token as the credited pass, "
+            f"so that the last {1.0 - span:.0%} of the stream was left out"
+        )
     if status is Status.PASS and strength is not None:
         message += f"; {_unseen(strength['smallest_tainted_fraction'], span)} may go unseen"
     if status is Status.ERROR and result is not None and span >= limits.min_span:
@@ -195,6 +202,11 @@ def _unseen(fraction: float, span: float) -> str:
     """Return what a PASS does not exclude: the mean of drawn positions says nothing of others."""
     rare = f"peeks at fewer than {fraction:.2g} of the positions"
     return rare if span >= 1.0 else f"{rare}, or in the last {1.0 - span:.0%} of the stream,"
+
+
+def _dawdled(challenge: Challenge, limits: Tolerances) -> bool:
+    """Return whether the replay, which does less than the credited pass did, took far longer."""
+    return challenge.replay_ratio is not None and challenge.replay_ratio > limits.max_replay_ratio
 
 
 def _stopped(challenge: Challenge, span: float, limits: Tolerances) -> str:

@@ -236,6 +236,8 @@ class Challenge:
     has_predict: bool = True
     block_tokens: int | None = None
     """Length of the blocks asked about; in blocks of 1 there is no later token to exchange."""
+    replay_ratio: float | None = None
+    """Time a token of `accept` alone over that of the whole credited pass; None if not measured."""
     out_of_time: bool = False
     """The challenge budget ended before all questions were answered."""
 
@@ -258,6 +260,9 @@ class Tolerances:
     """One-sided, of the statistical arm and of the stated power; 0.99 in the shipped rulesets."""
     min_span: float
     """Fraction of the stream that challenges must cover, else the finding is ERROR."""
+    max_replay_ratio: float
+    """A replay that takes more than this times the credited pass's time a token, and leaves a part of the
+    stream out for it, has chosen what is left out: ERROR."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

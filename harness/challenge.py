@@ -79,6 +79,8 @@ class Subject:
     vocab_size: int
     has_predict: bool
     token_classes_V: npt.NDArray[np.uint8] | None = None
+    credited_s: float | None = None
+    """What the credited pass took; a replay should not take longer."""
 
 
 @dataclass(slots=True)
@@ -158,7 +160,7 @@ class Examination:
         plan = draw_plan(self._draws, subject, self._counts, low=0, high=tokens, label=self._label)
         breach: Breach | None = None
         out_of_time = False
-        watch, replanned = Stopwatch(), False
+        watch, replanned, replay_s = Stopwatch(), False, 0.0
         try:
             for index, (first, end) in enumerate(blocks(tokens, subject.block_tokens)):
                 if first >= depth:
@@ -167,7 +169,9 @@ class Examination:
                     self._ask(answers, position, kind, first, end)
                     asked += 1
                 answers.about("accept", first)
+                accepting = Stopwatch()
                 answers.accept(_tokens(subject.stream_N[first:end]))
+                replay_s += accepting.elapsed_s
                 replayed = end
                 self._progress(replayed, asked)
                 if not replanned and watch.elapsed_s > 0.2 * self._budget_s:
@@ -189,6 +193,11 @@ class Examination:
             breach=breach,
             has_predict=subject.has_predict,
             block_tokens=subject.block_tokens,
+            replay_ratio=(
+                replay_s / replayed * tokens / subject.credited_s
+                if replayed and subject.credited_s
+                else None
+            ),
             out_of_time=out_of_time,
         )
 
@@ -378,6 +387,7 @@ def merge(earlier: Challenge | None, later: Challenge) -> Challenge:
     return replace(
         later,
         span_tokens=min(earlier.span_tokens, later.span_tokens),
+        replay_ratio=max(filter(None, (earlier.replay_ratio, later.replay_ratio)), default=None),
         blind=earlier.blind + later.blind,
         future=earlier.future + later.future,
         target=earlier.target + later.target,

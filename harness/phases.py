@@ -364,5 +364,9 @@ def _exit_detail(run: Started, when: str) -> str:
     run.tree.wait_exited(Deadline(CLOSE_S))
     status = run.tree.exit_status
     ended = "it closed the channel" if status is None else f"it ended with status {status}"
+    if run.tree.keeper_killed:
+        ended = (
+            "its keeper was killed from outside, most likely by itself, and everything was swept"
+        )
     words = run.last_words()
     return f"{ended} {when}".strip() + (f"; its last line: {words}" if words else "")

@@ -89,6 +89,8 @@ class Tree:
         self.left_behind = 0
         """Processes still alive when the command itself ended."""
         self.gone = False
+        self.keeper_killed = False
+        """Whether a process of the judge's own user ended the keeper."""
         self.survivors = 0
         self.peak_rss_mb: float | None = None
 
@@ -157,6 +159,7 @@ class Tree:
             data = b""
         if not data:
             # The keeper is dead: somebody with our user id killed it. Its children are ours now.
+            self.keeper_killed = True
             self._sweep_orphans()
             return
         self._buffer += data

@@ -96,6 +96,8 @@ class Challenges(_Section, frozen=True):
     """Limit on the mean gain from peeking, as a fraction of the threshold."""
     confidence: Annotated[float, msgspec.Meta(gt=0.5, lt=1)]
     min_span: Annotated[float, msgspec.Meta(ge=0, le=1)]
+    max_replay_ratio: Positive
+    """A slower replay that leaves a part of the stream out decides nothing (see checks.contract)."""
 
 
 class Stats(_Section, frozen=True):
@@ -168,6 +170,7 @@ class Ruleset(_Section, frozen=True):
             gain_limit_nats=asked.gain_limit_fraction * self.stats.threshold_nats,
             confidence=asked.confidence,
             min_span=asked.min_span,
+            max_replay_ratio=asked.max_replay_ratio,
         )
 
     def margin(self) -> Margin:

@@ -170,6 +170,7 @@ class Run:
         """Return what a seed's challenges are about; its credited nats must be on disk."""
         stream_N = self.data.val.load_tokens()
         nats = self.seed_folder(seed) / "nats.f64"
+        scored = read_record(self.seed_folder(seed) / "score.json", phases.Scored)
         return Subject(
             stream_N=stream_N,
             credited_N=np.memmap(nats, dtype="<f8", mode="r", shape=(len(stream_N),)),
@@ -177,6 +178,7 @@ class Run:
             vocab_size=self.data.vocab_size,
             has_predict=self.manifest.score.predict,
             token_classes_V=self.data.token_classes_V,
+            credited_s=None if scored is None else scored.score.wall_s,
         )
 
     def text(self) -> TextBytes:

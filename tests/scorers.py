@@ -22,6 +22,7 @@ LIMITS = Tolerances(
     gain_limit_nats=0.001,
     confidence=0.99,
     min_span=1.0,
+    max_replay_ratio=2.0,
 )
 
 
@@ -41,6 +42,7 @@ def counts(**changed):
         "gain_limit_fraction": 0.2,
         "confidence": LIMITS.confidence,
         "min_span": LIMITS.min_span,
+        "max_replay_ratio": LIMITS.max_replay_ratio,
     }
     return Challenges(**asked | changed)
 

@@ -20,6 +20,7 @@ LIMITS = Tolerances(
     gain_limit_nats=0.001,
     confidence=0.99,
     min_span=0.9,
+    max_replay_ratio=2.0,
 )
 
 

@@ -1,5 +1,6 @@
 import math
 import statistics
+from dataclasses import replace
 
 import pytest
 from hypothesis import assume, given
@@ -182,3 +183,18 @@ def test_a_breach_is_a_fail_that_names_the_question_and_the_position():
     found = agreement.broken_off("order.blind", breach("blind"))
     assert found.status is Status.FAIL
     assert "broke off at a blind question at position 7: it ended" in found.message
+
+
+@pytest.mark.parametrize(
+    ("span_tokens", "replay_ratio", "status"),
+    [
+        (500, None, Status.PASS),
+        (500, 2.0, Status.PASS),
+        (500, 2.01, Status.ERROR),
+        (1000, 99.0, Status.PASS),
+    ],
+)
+def test_a_slow_replay_may_not_choose_what_is_left_out(span_tokens, replay_ratio, status):
+    limits = replace(LIMITS, min_span=0.25)
+    fields = {"span_tokens": span_tokens, "replay_ratio": replay_ratio}
+    assert judge([(1, 0.0), (2, 0.0)], limits=limits, **fields).status is status
