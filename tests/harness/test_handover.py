@@ -73,6 +73,7 @@ def test_any_size_is_copied_whole(tmp_path_factory, size):
 def test_nobody_can_write_to_what_was_handed_over(shards):
     with Handover(shards, None, PLENTY) as handover:
         for descriptor, path in zip(handover.descriptors, shards, strict=True):
+            assert fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY
             again = f"/proc/self/fd/{descriptor}"
             assert is_refused(lambda d=descriptor: os.write(d, b"x"))
             assert is_refused(lambda d=descriptor: os.pwrite(d, b"x", 0))

@@ -22,6 +22,20 @@ from tests.processes import all_gone, appear, carrying
 
 ROOT = Path(harness.__file__).parents[1]
 
+DAEMON = """
+import os, signal, time
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        for fd in (0, 1, 2):
+            os.close(fd)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        while True: time.sleep(60)
+    os._exit(0)
+os.wait()
+print("out", flush=True)
+"""
+
 # --- how a command starts ---
 
 PROBE = """
@@ -35,6 +49,7 @@ print(json.dumps({
     "files": resource.getrlimit(resource.RLIMIT_NOFILE),
     "status": [l for l in open("/proc/self/status") if l.startswith(("NoNewPrivs", "SigBlk", "SigIgn"))],
     "oom": open("/proc/self/oom_score_adj").read().strip(),
+    "keeper": open(f"/proc/{os.getppid()}/environ").read(),
 }))
 """
 
@@ -64,6 +79,7 @@ def test_a_command_starts_with_what_it_was_given_and_nothing_else(tmp_path):
         == 0
     )
     assert said["oom"] == "1000"
+    assert said["keeper"] == ""  # it could be read there
 
 
 @pytest.mark.parametrize(
@@ -111,8 +127,11 @@ def test_a_program_that_is_not_there_leaves_no_descriptor_open(tmp_path):
 
 def test_the_channel_ends_when_the_command_does(tmp_path):
     """The keeper holds no copy of it: a scorer that ended is noticed at once, not at the deadline."""
-    with planted("pass", tmp_path) as run, pytest.raises(ProtocolBreach, match="ended"):
-        run.channel.receive(17, memoryview(b""))
+    with planted(DAEMON, tmp_path) as run:
+        with pytest.raises(ProtocolBreach, match="ended"):
+            run.channel.receive(17, memoryview(b""))
+        assert run.tree.wait_exited(Deadline(20.0))
+        assert not run.tree.gone
 
 
 def test_left_behind_and_the_memory_of_the_largest_process(tmp_path):
@@ -135,19 +154,6 @@ def test_left_behind_and_the_memory_of_the_largest_process(tmp_path):
 
 # --- nothing survives ---
 
-DAEMON = """
-import os, signal, time
-if os.fork() == 0:
-    os.setsid()
-    if os.fork() == 0:
-        for fd in (0, 1, 2):
-            os.close(fd)
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        while True: time.sleep(60)
-    os._exit(0)
-os.wait()
-print("out", flush=True)
-"""
 STUBBORN = """
 import os, signal, time
 for number in set(signal.valid_signals()) - {signal.SIGKILL, signal.SIGSTOP}:
