@@ -13,7 +13,7 @@ no trace.
 Shapes: T positions of a run, V vocabulary, K context lengths (rising), C classes of hints, F features.
 Does not use counts of more than the last occurrence, word boundaries or more than one hint: see
 docs/submission.md, "mixer". Sources: match models, Mahoney 2005 ("Adaptive weighing of context models for
-lossless data compression", section on matches); mixing in the logit domain, Mattern 2012 (DCC).
+lossless data compression"); mixing in the logit domain, Mattern 2012 (DCC).
 """
 
 from __future__ import annotations
