@@ -1,142 +1,19 @@
-"""One seed's phases on the judge's clock, with submissions that do one thing each.
-
-They speak the protocol with the standard library alone, so that a phase takes milliseconds.
-"""
-
-import json
-import sys
-import textwrap
-from pathlib import Path
+"""One seed's phases on the judge's clock, with submissions that do one thing each."""
 
 import numpy as np
 import pytest
 
 from checks.contract import Outcome
-from harness import manifest, phases
-from harness.clock import now_s
-from harness.commands.show import Quiet
-from harness.handover import Handover
-from harness.ruleset import Phases
-from tests.judged import SUBMISSIONS
-from tests.processes import carrying
+from harness import phases
+from harness.clock import Stopwatch, now_s, sleep
+from tests.harness.scenes import ANSWERS, PLENTY_S, SLOWLY, TAKES_DATA, Scene
 
-UNIFORM = (SUBMISSIONS / "uniform" / "uniform.py").read_text()
-BEFORE_READY = UNIFORM.split("nats = ")[0].replace('["vocab_size"]', "")
-"""Leaves what `open` said in `vocab`."""
 DONE, DEADLINE, EXITED, BREACH, NOT_STARTED = Outcome
-PLENTY_S = 20.0
-STREAM_N = np.arange(10, dtype=np.uint16)
-
-
-class Watching(Quiet):
-    def __init__(self):
-        self.told = []
-
-    def phase(self, seed, phase, budget_s):
-        self.told.append(("begins", seed, phase))
-
-    def ended(self, seed, time):
-        self.told.append(("ends", seed, time.phase))
 
 
 @pytest.fixture
 def scene(tmp_path):
     return Scene(tmp_path)
-
-
-class Scene:
-    """Folders and a context, around one script that is every command of the submission."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        for name in ("code", "output", "sealed", "work"):
-            (folder / name).mkdir()
-        (folder / "shard").write_bytes(bytes(1024))
-        self.listener = Watching()
-        self.budgets = {}
-        self.passed = {}
-        self.env = {}
-        self.package = ""
-
-    def context(self) -> phases.Context:
-        command = (sys.executable, "-I", "-S", str(self.folder / "script.py"))
-        budgets = {
-            f"{name}_s": PLENTY_S
-            for name in ("setup", "train", "load", "score", "challenge", "answer")
-        }
-        return phases.Context(
-            manifest=manifest.Manifest(
-                schema=1,
-                name="x",
-                train=manifest.Train(command=command, env=self.env),
-                artifact=manifest.ArtifactFiles(code=()),
-                score=manifest.ScoreCommand(command=command, block_tokens=4, env=self.env),
-                package=self.package,
-            ),
-            phases=Phases(
-                **{**budgets, "train_grace_s": 0.0, "score_grace_s": 0.0, **self.budgets},
-                export="in-train",
-                data_in_setup=False,
-                data_in_load=False,
-            ),
-            vocab_size=8,
-            passed_env=self.passed,
-            listener=self.listener,
-        )
-
-    def train(self, script: str) -> phases.Trained:
-        self._write(script)
-        with Handover([self.folder / "shard"], None, 1 << 30) as handover:
-            return phases.train(
-                self.context(),
-                seed=3,
-                code=self.folder / "code",
-                output=self.folder / "output",
-                work=self.folder / "work",
-                logs=self.folder / "logs" / "train",
-                handover=handover,
-            )
-
-    def score(self, script: str) -> phases.Scored:
-        self._write(script)
-        return phases.score(
-            self.context(),
-            seed=3,
-            sealed=self.folder / "sealed",
-            work=self.folder / "work",
-            logs=self.folder / "logs" / "score",
-            stream_N=STREAM_N,
-            nats=self.folder / "nats.f64",
-        )
-
-    def said(self, phase: str):
-        return json.loads((self.folder / "logs" / f"{phase}.stdout").read_text())
-
-    def _write(self, script: str) -> None:
-        (self.folder / "script.py").write_text(BEFORE_READY + textwrap.dedent(script))
-
-    def is_clean(self) -> bool:
-        """Whether nothing is left of the phase: no process, no scratch."""
-        return not carrying(str(self.folder)) and not list((self.folder / "work").iterdir())
-
-
-TAKES_DATA = """
-import os, time
-send(READY)
-_, payload = receive()
-told = json.loads(payload)
-"""
-ANSWERS = """
-send(READY)
-while True:
-    kind, payload = receive()
-    if kind == CLOSE:
-        break
-    send(*((NATS, array.array("d", [0.5] * (len(payload) // 4)).tobytes()) if kind == SCORE else (DONE,)))
-"""
-SLOWLY = "\nimport time" + ANSWERS.replace("    send(*", "    time.sleep(0.05); send(*")
-
-# --- setup and train ---
 
 
 def test_what_a_trainer_is_told(scene):
@@ -172,6 +49,17 @@ print(json.dumps({"open": vocab, "data": told, "cwd": os.getcwd(), "env": dict(o
     assert scene.listener.told == [
         (what, 3, phase) for phase in ("setup", "train") for what in ("begins", "ends")
     ]
+
+
+def test_starting_a_process_is_on_its_clock(scene, monkeypatch):
+    class Slow(phases.Tree):
+        def __init__(self, *arguments, **named):
+            sleep(0.3)
+            super().__init__(*arguments, **named)
+
+    monkeypatch.setattr(phases, "Tree", Slow)
+    assert scene.train(TAKES_DATA).setup.wall_s >= 0.3
+    assert scene.score(ANSWERS).load.wall_s >= 0.3
 
 
 def test_a_package_is_started_from_beside_itself(scene):
@@ -298,9 +186,6 @@ def test_memory_is_that_of_the_largest_process(scene):
     assert 50 < trained.train.peak_rss_mb < 150
 
 
-# --- load and score ---
-
-
 def test_what_a_scorer_is_told_and_what_is_kept(scene):
     (scene.folder / "sealed" / "weights").write_bytes(b"w")
     scored = scene.score(
@@ -331,7 +216,7 @@ def test_a_challenge_process_is_told_what_a_scorer_is_told(scene):
     with phases.loaded(
         context, sealed=scene.folder / "sealed", work=scene.folder / "work", logs=logs, tokens=10
     ) as run:
-        assert phases.wait_ready(run, "load", PLENTY_S, phases.Stopwatch()).outcome is DONE
+        assert phases.wait_ready(run, "load", PLENTY_S, Stopwatch()).outcome is DONE
     assert scene.said("challenge") == first
     assert scene.is_clean()
 
@@ -365,9 +250,14 @@ def test_load_and_score_have_clocks_of_their_own(scene):
         (ANSWERS.replace("else (DONE,)", "else (NATS,)"), BREACH, "expected a DONE frame, got NATS", 4),
     ],
 )  # fmt: skip
-def test_a_pass_that_did_not_end_leaves_no_nats(scene, script, outcome, detail, credited):
+def test_a_pass_that_did_not_end_leaves_no_nats(
+    scene, monkeypatch, script, outcome, detail, credited
+):
+    monkeypatch.setattr(phases, "CLOSE_S", 30.0)
     scene.budgets = {"score_s": 0.5}
+    watch = Stopwatch()
     scored = scene.score(script)
+    assert watch.elapsed_s < 10.0  # nobody says goodbye to such a process
     assert scored.score.outcome is outcome
     assert scored.score.detail.startswith(detail)
     assert scored.credited.credited_tokens == credited
