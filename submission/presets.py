@@ -64,7 +64,7 @@ SMOKE = Preset(
         other_rate=0.04,
     ),
     schedule=Schedule(steps=200, warmdown_steps=150),
-    windows=WindowConfig(length=256, stride=32, batch_windows=32),
+    windows=WindowConfig(length=256, stride=64, batch_windows=32),
     mixer=MixerConfig(),
     batch_windows=8,
     bits=8,

@@ -24,10 +24,10 @@ VOCAB_SIZE = 512
 
 DIGESTS: Mapping[str, str] = {
     "train_text": "273a7627f7d7cf7c14afd8d64b72c21bd97cad4dbfce77d0391406352724ac99",
-    "val_text": "0fbe2efcde37c322fdd712d144e7901d9ac753f087e9ffd65a9f3e68bc63f545",
+    "val_text": "642a3e6ce873e0b9f07d0fd8d8b26ae67eef78e57b6ca80def5f4c7d46f579e7",
     "tokenizer": "7883f7b98dcbbe7e64879287bcc59bdcf8629a58dee4de5b3da0c817da83b2f7",
     "train": "20aa4c6918b76971de7b0ac7ae11052cfff30cf7ad22746bc5cd87896738e2d9",
-    "val": "ed0f0d40814e5c131672ad0e39d8a23b60b87dd49b17fb011aaac91e538b5a1e",
+    "val": "dd83bc6f5822ca46a669a72290fda8f615fa9bf0a1dad149c076b8bc54020da4",
 }
 
 

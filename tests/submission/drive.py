@@ -50,7 +50,8 @@ class Process:
             socket.send_fds(self.sock, [head], descriptors)
         else:
             self.sock.sendall(head)
-        self.sock.sendall(payload)
+        if payload:
+            self.sock.sendall(payload)
 
     def answer(self, dtype: np.dtype) -> np.ndarray:
         (size,) = struct.unpack("<Q", self._exactly(sdk.HEADER.size)[8:])
