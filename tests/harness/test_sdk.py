@@ -330,15 +330,14 @@ connection.serve(Scorer())
 """
 
 
-def start(code, stdin, **options):
+def start(code, stdin, before=()):
     return subprocess.Popen(
-        [sys.executable, "-c", code],
+        [*before, sys.executable, "-c", code],
         stdin=stdin,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         cwd=ROOT,
-        **options,
     )
 
 
@@ -363,11 +362,10 @@ def test_the_socket_is_private_to_the_process_that_connects():
 
 @pytest.mark.parametrize("stdin", ["null", "closed", "pipe"])
 def test_started_by_hand_it_says_how_to_start_it(stdin):
-    options = {"preexec_fn": lambda: os.close(0)} if stdin == "closed" else {}
     process = start(
         "from harness import sdk; sdk.connect()",
         subprocess.PIPE if stdin == "pipe" else subprocess.DEVNULL,
-        **options,
+        before=["sh", "-c", 'exec "$@" <&-', "sh"] if stdin == "closed" else [],
     )
     _, err = process.communicate(timeout=20)
     assert process.returncode == 1
