@@ -104,7 +104,7 @@ def examine(
     limits = ruleset.tolerances()
     challenge: Challenge | None = None
     load: PhaseTime | None = None
-    rounds = 0
+    rounds, peak_rss_mb = 0, 0.0
     while rounds < ruleset.challenge.max_rounds:
         with loaded(
             context, sealed=sealed, work=work, logs=logs, tokens=len(subject.stream_N)
@@ -120,6 +120,7 @@ def examine(
             watch = Stopwatch()
             answered = _round(context, ruleset, run, subject, secret, rounds, budget)
             wall_s += watch.elapsed_s
+        peak_rss_mb = max(peak_rss_mb, run.tree.peak_rss_mb or 0.0)
         challenge = merge(challenge, answered)
         if challenge.breach or challenge.out_of_time or budget.passed:
             break
@@ -131,6 +132,7 @@ def examine(
         grace_s=0.0,
         wall_s=wall_s,
         outcome=Outcome.DEADLINE if challenge and challenge.out_of_time else Outcome.DONE,
+        peak_rss_mb=peak_rss_mb or None,
     )
     context.listener.ended(seed, time)
     assert load is not None

@@ -13,7 +13,7 @@ import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -294,6 +294,7 @@ def score(
         time = _score_time(context, run, credited, wall_s)
         if time.outcome is Outcome.DONE:  # in any other case it dies now
             _close(run, session)
+    time = replace(time, peak_rss_mb=run.tree.peak_rss_mb)
     if time.outcome is Outcome.DONE:
         journal.publish(partial, nats)
     context.listener.ended(seed, time)
