@@ -66,7 +66,7 @@ def test_a_run_leaves_these_files_and_nothing_else(finished):
     expected |= {"submission/bigram.py", "submission/submission.toml"}
     for seed in ("1", "7"):
         here = ["", *(f"/{name}" for name in [*steps, *logs, "logs", "sealed"])]
-        here += ["/sealed/bigram.py", "/sealed/counts.npy"]
+        here += ["/sealed/bigram.py", "/sealed/counts.npz"]
         expected |= {f"seeds/{seed}{name}" for name in here}
     assert found == expected
 
@@ -280,7 +280,7 @@ def test_a_seed_whose_train_phase_fails_goes_no_further(tiny_data, tmp_path):
 
 
 def test_a_refused_artifact_is_never_scored(tiny_data, tmp_path):
-    submission = failing(tmp_path, output='output = ["counts.npy", "absent.bin"]')
+    submission = failing(tmp_path, output='output = ["counts.npz", "absent.bin"]')
     run = create(tmp_path, tiny_data, submission=submission)
     run.execute(Quiet(), {})
     assert run.evidence(1).artifact.refusals == ("output absent.bin: is not there",)

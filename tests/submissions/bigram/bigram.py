@@ -15,12 +15,13 @@ def train() -> None:
     for shard in training.shards:
         tokens_T = shard.tokens()
         np.add.at(counts_VV, (tokens_T[:-1], tokens_T[1:]), 1)
-    np.save(training.out / "counts.npy", np.minimum(counts_VV, 65535).astype(np.uint16))
+    small_VV = np.minimum(counts_VV, 65535).astype(np.uint16)  # bytes are counted
+    np.savez_compressed(training.out / "counts.npz", counts_VV=small_VV)
 
 
 class Bigram:
     def __init__(self, opening: sdk.Opening) -> None:
-        self.counts_VV = np.load("counts.npy", allow_pickle=False).astype(np.float64)
+        self.counts_VV = np.load("counts.npz", allow_pickle=False)["counts_VV"].astype(np.float64)
         self.total_V = self.counts_VV.sum(axis=1)
         unigram_V = self.counts_VV.sum(axis=0) + 0.1
         self.unigram_V = unigram_V / unigram_V.sum()
