@@ -1,12 +1,12 @@
-"""Questions put afterwards to a fresh process, which sees the stream only as far as each needs.
+"""Asking: a fresh process is questioned while the stream is replayed to it, no further than each needs.
 
-The stream is replayed with `accept`. Before a block is accepted, the questions drawn in it are asked in
-rising order of position, so that the token at a position has never been shown when it is asked for; at one
-position the order is blind, target, future, from the least to the most revealing; the repeat comes last.
-What takes the place of the future is taken from the past, so no question shows anything of what is to come.
+The stream is replayed with `accept`. Before a block is accepted, the questions drawn in it
+(harness.questions) are asked in their order, so that the token at a position has never been shown when it
+is asked for. What takes the place of the future is taken from the past, so no question shows anything of
+what is to come.
 
-`ask` works on anything that answers `score`, `accept` and `predict`: a submission's process, or the judge's
-own scorer with a planted leak (harness.control). It draws no conclusion: `checks` does.
+An Examination works on anything that answers `score`, `accept` and `predict`: a submission's process, or
+the judge's own scorer with a planted leak (harness.control). It draws no conclusion: `checks` does.
 
 Array names: n tokens of a block, V vocabulary, N tokens of the stream.
 """
@@ -14,10 +14,8 @@ Array names: n tokens of a block, V vocabulary, N tokens of the stream.
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from enum import IntEnum
 from typing import Protocol
 
 import msgspec
@@ -35,21 +33,11 @@ from checks.contract import (
 from harness import sdk
 from harness.clock import Deadline, Stopwatch
 from harness.draws import Draws
+from harness.questions import Ask, Plan, Stream, Subject, draw_plan
 from harness.ruleset import Challenges
 from harness.session import OutOfTime, ProtocolBreach, blocks
 
-Stream = npt.NDArray[np.uint16]
 Row = npt.NDArray[np.float64]
-
-
-class Ask(IntEnum):
-    """Kinds of question, from the least to the most revealing at one position."""
-
-    BLIND = 0
-    TARGET = 1
-    WHOLE = 2
-    FUTURE = 3
-    REPEAT = 4
 
 
 class Answers(Protocol):
@@ -68,66 +56,12 @@ class Answers(Protocol):
         """Return the log-probabilities after the history and the prefix."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
-    """What the questions are about."""
-
-    stream_N: Stream
-    credited_N: npt.NDArray[np.float64]
-    """Credited nats, as they are on disk."""
-    block_tokens: int
-    vocab_size: int
-    has_predict: bool
-    token_classes_V: npt.NDArray[np.uint8] | None = None
-    credited_s: float | None = None
-    """What the credited pass took; a replay should not take longer."""
-
-
 @dataclass(slots=True)
 class _Collected:
     blind: list[BlindAnswer] = field(default_factory=list)
     future: list[FutureAnswer] = field(default_factory=list)
     target: list[TargetAnswer] = field(default_factory=list)
     repeat: list[RepeatAnswer] = field(default_factory=list)
-
-
-Plan = dict[int, list[tuple[int, Ask]]]
-"""Block index -> questions in the order they are asked, as (position, kind)."""
-
-
-def draw_plan(
-    draws: Draws, subject: Subject, counts: Challenges, *, low: int, high: int, label: str
-) -> Plan:
-    """Draw the questions with positions in [low, high), block-aligned in `low`.
-
-    Future questions need a token after them in their block; one drawn on a block's last token moves to the
-    token before it, and is dropped in a block of a single token.
-    """
-    size, tokens = subject.block_tokens, len(subject.stream_N)
-    wanted: list[tuple[int, Ask]] = []
-    if subject.has_predict:
-        wanted += [
-            (k, Ask.BLIND) for k in draws.distinct(f"{label}/blind", counts.blind, low, high)
-        ]
-        wanted += [
-            (k, Ask.TARGET) for k in draws.distinct(f"{label}/target", counts.target, low, high)
-        ]
-    else:
-        wanted += [
-            (k, Ask.WHOLE) for k in draws.distinct(f"{label}/whole", counts.target_whole, low, high)
-        ]
-    for k in draws.distinct(f"{label}/future", counts.future, low, high):
-        end = min((k // size + 1) * size, tokens)
-        position = k if k + 1 < end else k - 1
-        if position >= k // size * size:
-            wanted.append((position, Ask.FUTURE))
-    first_block, last_block = low // size, -(-high // size)
-    for block in draws.distinct(f"{label}/repeat", counts.repeat, first_block, last_block):
-        wanted.append((min((block + 1) * size, tokens) - 1, Ask.REPEAT))
-    plan: defaultdict[int, list[tuple[int, Ask]]] = defaultdict(list)
-    for position, kind in sorted(set(wanted), key=lambda q: (q[1] is Ask.REPEAT, *q)):
-        plan[position // size].append((position, kind))
-    return dict(plan)
 
 
 class Examination:

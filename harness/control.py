@@ -19,8 +19,9 @@ import numpy as np
 import numpy.typing as npt
 
 from checks.contract import Challenge
-from harness.challenge import Examination, Row, Stream, Subject
+from harness.challenge import Examination, Row
 from harness.clock import Deadline
+from harness.questions import Stream, Subject
 from harness.ruleset import Challenges
 from harness.session import blocks
 

@@ -19,10 +19,11 @@ import numpy.typing as npt
 from checks import agreement, norm_sum, norm_target, order_blind, order_future
 from checks.contract import Breach, Challenge, Finding, Outcome, PhaseTime, Status, Tolerances
 from harness import control
-from harness.challenge import Examination, Row, Subject, merge
+from harness.challenge import Examination, Row, merge
 from harness.clock import Deadline, Stopwatch
 from harness.draws import new_secret
 from harness.phases import Context, Started, loaded, wait_ready
+from harness.questions import Subject
 from harness.ruleset import Ruleset
 from harness.session import OutOfTime, ScorerSession
 

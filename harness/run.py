@@ -25,7 +25,6 @@ import numpy as np
 
 from checks.contract import Artifact, Outcome, TextBytes
 from harness import __version__, examine, machine, manifest, phases, ruleset
-from harness.challenge import Subject
 from harness.clock import utc_now
 from harness.data.dataset import Dataset, open_dataset
 from harness.data.recount import count_text
@@ -34,6 +33,7 @@ from harness.errors import DataError, HarnessError, JudgeError, ManifestError, U
 from harness.handover import Handover
 from harness.journal import Journal, read_record, write_atomically, write_record
 from harness.process import resolve
+from harness.questions import Subject
 from harness.seal import Snapshot, digest_of, remove, seal, snapshot, verify
 
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from checks.contract import Tolerances
-from harness.challenge import Examination, Subject
+from harness.challenge import Examination
 from harness.clock import Deadline
+from harness.questions import Subject
 from harness.ruleset import Challenges
 from harness.session import blocks
 

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from checks import agreement, norm_sum, norm_target, order_blind, order_future, repro_score
 from checks.contract import Breach, Challenge, Status
 from harness import challenge
-from harness.challenge import Ask, draw_plan, merge
+from harness.challenge import merge
 from harness.draws import Draws
+from harness.questions import Ask, draw_plan
 from harness.session import ProtocolBreach
 from tests.scorers import (
     LIMITS,
