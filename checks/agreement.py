@@ -21,6 +21,9 @@ from typing import Any
 
 from checks.contract import Breach, Challenge, Finding, Status, Tolerances
 
+IMPOSSIBLE_NATS = 700.0
+"""Beyond this a probability is 0 in double precision."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gap:
@@ -32,7 +35,12 @@ class Gap:
 
     @property
     def nats(self) -> float:
-        """Return answer - credited: positive where the credited pass knew more."""
+        """Return answer - credited: positive where the credited pass knew more.
+
+        Two tokens that both sides hold impossible agree, whatever floor each puts under its logarithm.
+        """
+        if self.credited >= IMPOSSIBLE_NATS and (self.answer or IMPOSSIBLE_NATS) >= IMPOSSIBLE_NATS:
+            return 0.0
         return math.inf if self.answer is None else self.answer - self.credited
 
 
@@ -135,7 +143,7 @@ def judge(
         evidence["beyond_tolerance"] = len(beyond)
         evidence["worst"] = [_gap_facts(gap) for gap in beyond[:10]]
     status, message = _conclude(beyond, len(gaps), tolerance, result, limits, what)
-    if status is Status.PASS and span < limits.min_span:
+    if status is Status.PASS and (span < limits.min_span or challenge.out_of_time):
         status = Status.ERROR
         message = f"agrees as far as it was asked, but {_stopped(challenge, span, limits)}"
     if status is Status.PASS and span < 1.0 and _dawdled(challenge, limits):
@@ -183,7 +191,7 @@ def _conclude(
     bound = f"{limits.confidence:.0%} bound"
     if status is Status.PASS:
         return status, (
-            f"gain from what it must not see is at most {max(result.upper, 0.0):.2g} nats/token "
+            f"what was drawn agrees: mean gain at most {max(result.upper, 0.0):.2g} nats/token "
             f"({bound}, {result.count} questions; limit {limits.gain_limit_nats:.2g})"
         )
     if status is Status.FAIL:
@@ -212,8 +220,10 @@ def _dawdled(challenge: Challenge, limits: Tolerances) -> bool:
 def _stopped(challenge: Challenge, span: float, limits: Tolerances) -> str:
     if challenge.breach is not None:
         return f"the challenge broke off at {span:.0%} of the stream: {challenge.breach.message}"
+    if challenge.out_of_time:
+        return f"the challenge budget ran out at {math.floor(1000 * span) / 10:g}% of the stream"
     return (
-        f"only {span:.0%} of the stream could be replayed in the challenge budget "
+        f"only {math.floor(1000 * span) / 10:g}% of the stream could be replayed in the challenge budget "
         f"and the ruleset asks for {limits.min_span:.0%}"
     )
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from checks.agreement import broken_off, hard_tolerance_nats, not_run, power, with_control
+from checks.agreement import Gap, broken_off, hard_tolerance_nats, not_run, power, with_control
 from checks.contract import Challenge, Finding, Status, TargetAnswer, Tolerances
 
 ID = "norm.target"
@@ -111,8 +111,8 @@ def _gap(answer: TargetAnswer, index: int) -> float:
     """Return entry - answer in nats: positive where the score is better than the distribution."""
     if answer.row_nats is None:
         return 0.0
-    row = answer.row_nats[index]
-    return math.inf if row is None else row - answer.nats[index]
+    gap = Gap(position=answer.position, credited=answer.nats[index], answer=answer.row_nats[index])
+    return gap.nats
 
 
 def _largest(answer: TargetAnswer) -> float:

@@ -32,7 +32,7 @@ def check(challenge: Challenge | None, control: Challenge | None, limits: Tolera
 def _judge(challenge: Challenge, limits: Tolerances) -> Finding:
     if challenge.breach is not None and challenge.breach.question in OWN:
         return broken_off(ID, challenge.breach)
-    gaps = blind_gaps(challenge)
+    gaps = blind_gaps(challenge, limits)
     if not gaps:
         return not_run(ID, "no blind question was answered")
     finite = [gap.nats for gap in gaps if gap.answer is not None]
@@ -44,7 +44,7 @@ def _judge(challenge: Challenge, limits: Tolerances) -> Finding:
     return judge(ID, gaps, finite, challenge, limits, what=what)
 
 
-def blind_gaps(challenge: Challenge) -> list[Gap]:
+def blind_gaps(challenge: Challenge, limits: Tolerances) -> list[Gap]:
     """Return the comparisons: from `predict`, or from whole-vocabulary substitution without it.
 
     Substitution shows the scorer its target. What it would have said without is the nearest distribution, the
@@ -52,7 +52,11 @@ def blind_gaps(challenge: Challenge) -> list[Gap]:
     """
     if challenge.has_predict:
         return [
-            Gap(position=a.position, credited=a.credited_nats, answer=a.blind_nats)
+            Gap(
+                position=a.position,
+                credited=a.credited_nats,
+                answer=None if a.blind_nats is None else a.blind_nats + _excess(a.log_sum, limits),
+            )
             for a in challenge.blind
         ]
     return [
@@ -64,3 +68,13 @@ def blind_gaps(challenge: Challenge) -> list[Gap]:
         for a in challenge.target
         if a.whole_vocabulary
     ]
+
+
+def _excess(log_sum: float | None, limits: Tolerances) -> float:
+    """Return ln(sum) where `norm.sum` lets it pass, so that two tolerances cannot be had one on the other.
+
+    A row that is further off fails there, and is not held against the score here.
+    """
+    if log_sum is None or abs(math.expm1(log_sum)) > limits.sum_tolerance:
+        return 0.0
+    return log_sum

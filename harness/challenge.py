@@ -102,6 +102,8 @@ class Examination:
                 for position, kind in plan.get(index, ()):
                     self._ask(answers, position, kind, first, end)
                     asked += 1
+                if self._budget.passed:
+                    raise OutOfTime
                 answers.about("accept", first)
                 accepting = Stopwatch()
                 answers.accept(_tokens(subject.stream_N[first:end]))

@@ -53,37 +53,39 @@ class Examined:
 class SessionAnswers:
     """A submission's process as something that can be challenged, with patience for each answer."""
 
-    def __init__(self, session: ScorerSession, budget: Deadline, answer_s: float) -> None:
+    def __init__(self, session: ScorerSession, answer_s: float, token_s: float) -> None:
+        """Grant each answer `answer_s`, and twice what the credited pass took for as many tokens."""
         self._session = session
-        self._budget = budget
         self._answer_s = answer_s
+        self._token_s = token_s
 
     def about(self, question: str, position: int) -> None:
-        """Note the question and give it its own deadline, never beyond the phase's."""
-        channel = self._session.channel
-        channel.question, channel.position = question, position
-        channel.deadline = Deadline(min(self._answer_s, self._budget.remaining_s))
+        """Note the question."""
+        self._session.channel.question = question
+        self._session.channel.position = position
 
     def score(self, tokens_n: npt.NDArray[np.uint32], first: int) -> Row:
         """Return the nats of a block."""
-        return self._patiently(lambda: self._session.score(tokens_n, first))
+        return self._patiently(lambda: self._session.score(tokens_n, first), len(tokens_n))
 
     def accept(self, tokens_n: npt.NDArray[np.uint32]) -> None:
         """Make a block history."""
-        self._patiently(lambda: self._session.accept(tokens_n))
+        self._patiently(lambda: self._session.accept(tokens_n), len(tokens_n))
 
     def predict(self, prefix_m: npt.NDArray[np.uint32]) -> Row:
         """Return the row after the history and the prefix."""
-        return self._patiently(lambda: self._session.predict(prefix_m))
+        return self._patiently(lambda: self._session.predict(prefix_m), len(prefix_m) + 1)
 
-    def _patiently(self, call: Callable[[], T]) -> T:
+    def _patiently(self, call: Callable[[], T], tokens: int) -> T:
+        # The phase's budget does not cut this short: a process that falls silent when little of it is left
+        # has fallen silent, and is not taken for one that ran out of time.
+        patience_s = self._answer_s + 2.0 * self._token_s * tokens
+        self._session.channel.deadline = Deadline(patience_s)
         try:
             return call()
         except OutOfTime:
-            if self._budget.passed:
-                raise
             raise self._session.channel.breach(
-                "silence", f"no answer within {self._answer_s:g} s"
+                "silence", f"no answer within {patience_s:.3g} s"
             ) from None
 
 
@@ -168,7 +170,8 @@ def _round(
         budget=budget,
         progress=lambda done, asked: context.listener.progress(done, tokens, f"{asked} questions"),
     )
-    return examination.run(SessionAnswers(session, budget, context.phases.answer_s))
+    token_s = (subject.credited_s or 0.0) / tokens
+    return examination.run(SessionAnswers(session, context.phases.answer_s, token_s))
 
 
 def _undecided(challenge: Challenge, limits: Tolerances) -> bool:

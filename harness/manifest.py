@@ -18,6 +18,8 @@ from harness.errors import ManifestError
 
 FILE_NAME = "submission.toml"
 
+SKIPPED = frozenset({"__pycache__", "node_modules"})
+"""Folders of a submission that are never copied; neither is anything whose name starts with a dot."""
 MAX_START_BYTES = 16 << 10
 """Most bytes of one command line with its environment: a kernel takes 128 KiB as one argument."""
 
@@ -125,6 +127,8 @@ def _check_paths(manifest: Manifest, origin: str) -> None:
         seen: set[str] = set()
         for name in getattr(manifest.artifact, field):
             problem = path_problem(name)
+            if field == "code" and not problem and not copied(name):
+                problem = "is never copied; use a name without a leading dot, outside caches"
             if problem:
                 raise ManifestError(f"{origin}: artifact.{field}: {name!r} {problem}")
             if name in seen:
@@ -132,6 +136,12 @@ def _check_paths(manifest: Manifest, origin: str) -> None:
                     f"{origin}: artifact.{field}: {name!r} is named twice; name it once"
                 )
             seen.add(name)
+
+
+def copied(name: str) -> bool:
+    """Return whether a file of the submission's folder is copied: no dot names, no caches."""
+    parts = PurePosixPath(name).parts
+    return not any(part.startswith(".") or part in SKIPPED for part in parts)
 
 
 def _check_places(manifest: Manifest, origin: str) -> None:

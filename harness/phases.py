@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -116,17 +116,24 @@ def started(
     work: Path,
     logs: Path,
     opening: dict[str, Any],
+    copied: bool = False,
 ) -> Iterator[Started]:
     """Start a process of the submission and send it `open`; on leaving, every process of it is dead.
 
-    HOME and TMPDIR are new folders below `work` and are deleted afterwards.
+    HOME and TMPDIR are new folders below `work` and are deleted afterwards; so is the copy of `cwd` that the
+    process is started in where `copied` says so.
     """
     work.mkdir(parents=True, exist_ok=True)
     logs.parent.mkdir(parents=True, exist_ok=True)
-    private = Path(tempfile.mkdtemp(prefix="phase-", dir=work))
+    # One name for all: a process cannot tell by its paths which of the phase's processes it is.
+    private = work / "phase"
+    remove(private)
+    private.mkdir()
     try:
         for name in ("home", "tmp"):
             (private / name).mkdir()
+        if copied:
+            cwd = shutil.copytree(cwd, private / "artifact")
         whole_env = {**environment(private / "home", private / "tmp", context.passed_env), **env}
         ours, theirs = socket_pair()
         with ours, Tree(command, cwd=cwd, env=whole_env, logs=logs, channel=theirs) as tree:
@@ -324,7 +331,10 @@ def _score_time(context: Context, run: Started, credited: Credited, wall_s: floa
 def loaded(
     context: Context, *, sealed: Path, work: Path, logs: Path, tokens: int
 ) -> Iterator[Started]:
-    """Start the scorer from the sealed artifact: the same way, and told the same, in score and challenge."""
+    """Start the scorer in a fresh copy of the sealed artifact: the same way in score and in challenge.
+
+    A copy, so that what one process leaves in its folder is not there for the next.
+    """
     manifest = context.manifest
     with started(
         context,
@@ -334,6 +344,7 @@ def loaded(
         work=work,
         logs=logs,
         opening=_opening(context, phase="score", tokens=tokens, seed=0),
+        copied=True,
     ) as run:
         yield run
 

@@ -28,8 +28,6 @@ from harness.errors import JudgeError, ManifestError
 LOG_CAP_BYTES = 4 << 20
 PATIENCE_S = keeper_file.SWEEP_S + 5.0
 """How long a keeper may take to sweep before the judge kills it and sweeps by itself."""
-PATIENCE_S = keeper_file.SWEEP_S + 5.0
-"""How long a keeper may take to sweep before the judge kills it and sweeps by itself."""
 LIMITS: dict[str, tuple[int, int]] = {
     "RLIMIT_CORE": (0, 0),
     "RLIMIT_NOFILE": (65536, 65536),

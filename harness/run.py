@@ -18,7 +18,7 @@ import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import msgspec
 import numpy as np
@@ -50,6 +50,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     seeds: tuple[int, ...]
     snapshot: Snapshot
     baseline_sha256: str | None
+    own_baseline: bool
+    """Whether the baseline is the ruleset's own, and not one given for this run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +135,7 @@ class Run:
                 seeds=seeds,
                 snapshot=copied,
                 baseline_sha256=None if baseline_text is None else _sha256(baseline_text),
+                own_baseline=baseline_text is not None and baseline_text == rules.baseline_text,
             )
             write_record(folder / "run.json", plan)
         except OSError as error:
@@ -320,12 +323,36 @@ def _check_fit(mine: manifest.Manifest, rules: ruleset.Ruleset, folder: Path) ->
             f"{path}: score.block_tokens is {mine.score.block_tokens}, but ruleset {rules.name} "
             f"allows {rules.score.max_block_tokens}; lower it"
         )
+    _check_programs(mine, folder)
+
+
+def _check_programs(mine: manifest.Manifest, folder: Path) -> None:
+    """Refuse a command whose program will not be there, before anything is started."""
+    path = folder / manifest.FILE_NAME
+    sealed = {*map(mine.code_place, mine.artifact.code), *mine.artifact.output}
     for field, command in (("train", mine.train.command), ("score", mine.score.command)):
-        if "/" not in command[0]:  # the others are looked for where they are started
+        program = PurePosixPath(command[0])
+        if "/" not in command[0] or program.is_absolute():
             try:
                 resolve(command, folder)
             except ManifestError as error:
                 raise ManifestError(f"{path}: {field}.{error}") from None
+        elif field == "score":
+            _need(str(program) in sealed, path, field, command[0], "is not a file of the artifact")
+        else:
+            laid = (
+                program.relative_to(mine.package)
+                if program.is_relative_to(mine.package)
+                else program
+            )
+            _need((folder / laid).is_file(), path, field, command[0], "is not a file of the folder")
+
+
+def _need(there: bool, path: Path, field: str, program: str, problem: str) -> None:
+    if not there:
+        raise ManifestError(
+            f"{path}: {field}.command: {program!r} {problem}; `python` is the judge's interpreter"
+        )
 
 
 def _plan(folder: Path) -> Plan:

@@ -21,13 +21,11 @@ from pathlib import Path, PurePosixPath
 
 from checks.contract import Artifact, CountedFile
 from harness.errors import JudgeError, UsageError
-from harness.manifest import FILE_NAME, Manifest, path_problem
+from harness.manifest import FILE_NAME, SKIPPED, Manifest, path_problem
 
 CHUNK_BYTES = 1 << 20
 MAX_FOLDER_FILES = 20_000
 MAX_FOLDER_BYTES = 4 << 30
-SKIPPED = frozenset({"__pycache__", "node_modules"})
-"""Folders of a submission that are never copied; neither is anything whose name starts with a dot."""
 
 
 class Refused(Exception):

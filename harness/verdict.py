@@ -63,6 +63,8 @@ def report(run: Run) -> Report:
     found.sort(key=lambda finding: ORDER.index(finding.id))
     found += sandbox.findings(held)
     verdict, message = _conclude(found, run.ruleset.verdict.required, seeds)
+    if run.baseline is not None and not run.plan.own_baseline:
+        message += f"; the baseline, {run.baseline.name}, was given for this run"
     nats = [s.nats_per_token for s in seeds if s.nats_per_token is not None]
     bits = [s.bits_per_byte for s in seeds if s.bits_per_byte is not None]
     happened = events(run.folder)

@@ -198,3 +198,10 @@ def test_a_slow_replay_may_not_choose_what_is_left_out(span_tokens, replay_ratio
     limits = replace(LIMITS, min_span=0.25)
     fields = {"span_tokens": span_tokens, "replay_ratio": replay_ratio}
     assert judge([(1, 0.0), (2, 0.0)], limits=limits, **fields).status is status
+
+
+def test_what_ran_out_of_time_is_never_a_pass():
+    entries = [(1, 0.0), (2, 0.0)]
+    found = judge(entries, limits=replace(LIMITS, min_span=0.0), span_tokens=600, out_of_time=True)
+    assert found.status is Status.ERROR
+    assert "ran out at 60% of the stream" in found.message

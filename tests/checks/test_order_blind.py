@@ -42,7 +42,7 @@ def test_without_predict_the_gap_is_to_the_normalised_answer(scored, token, scal
     scored = [p / total * scale for p in scored]
     answer = whole(scored, token=token)
     record = challenge(target=(answer, answer), has_predict=False)
-    for gap in order_blind.blind_gaps(record):
+    for gap in order_blind.blind_gaps(record, LIMITS):
         assert gap.nats == pytest.approx(math.log(scale), abs=1e-9)
     gap = math.log(scale)
     fails = abs(gap) > LIMITS.floor_nats or gap > LIMITS.gain_limit_nats
@@ -80,3 +80,21 @@ def test_a_blind_check_is_an_error():
     found = check(challenge(blind=(blind(),) * 9), control=challenge(blind=(blind(),) * 9))
     assert found.status is Status.ERROR
     assert check(challenge(blind=(blind(),) * 9), control=None).status is Status.ERROR
+
+
+def test_two_tolerances_cannot_be_had_one_on_the_other():
+    """A row 0.9e-3 above 1 and a score 0.9e-3 below it: each within its limit, together twice the gain."""
+    steady = challenge(blind=(blind(0.0009, log_sum=0.0009),) * 60)
+    assert check(steady).status is Status.FAIL
+    assert check(challenge(blind=(blind(0.0009),) * 60)).status is Status.PASS
+
+
+def test_a_row_that_is_far_off_is_left_to_norm_sum():
+    assert check(challenge(blind=(blind(0.0, log_sum=0.5),) * 60)).status is Status.PASS
+
+
+@pytest.mark.parametrize(("credited", "status"), [(1e9, Status.PASS), (30.0, Status.FAIL)])
+def test_what_both_sides_hold_impossible_agrees(credited, status):
+    paid = blind(None, credited=credited)
+    others = (blind(0.0),) * 10
+    assert check(challenge(blind=(paid, *others))).status is status

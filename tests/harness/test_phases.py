@@ -201,7 +201,7 @@ def test_what_a_scorer_is_told_and_what_is_kept(scene):
     assert said["open"] == {
         "protocol": 1, "phase": "score", "vocab_size": 8, "block_tokens": 4, "tokens": 10, "seed": 0
     }  # fmt: skip
-    assert said["cwd"] == str(scene.folder / "sealed")
+    assert said["cwd"] == str(scene.folder / "work" / "phase" / "artifact")
     assert said["files"] == ["weights"]
     assert scene.is_clean()
 
