@@ -52,7 +52,7 @@ def group() -> None:
     """Judge machine-learning contest submissions: clocks, bytes, probabilities, statistics.
 
     Exit codes: 0 every required check passes; 1 a rule is broken; 2 usage, manifest or data; 3 the judge
-    could not conclude (it failed, the machine failed, or a required check had nothing to judge).
+    could not conclude (it failed, the machine failed, or a required check could not be judged).
     """
 
 

@@ -8,7 +8,7 @@ is resumed: a process that was cut off may have learnt positions.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,7 +22,7 @@ from harness import control
 from harness.challenge import Examination, Row, merge
 from harness.clock import Deadline, Stopwatch
 from harness.draws import new_secret
-from harness.phases import Context, Started, loaded, wait_ready
+from harness.phases import Context, Started, explained, loaded, wait_ready
 from harness.questions import Subject
 from harness.ruleset import Ruleset
 from harness.session import OutOfTime, ScorerSession
@@ -123,6 +123,8 @@ def examine(
             watch = Stopwatch()
             answered = _round(context, ruleset, run, subject, secret, rounds, budget)
             wall_s += watch.elapsed_s
+            if answered.breach is not None:
+                answered = replace(answered, breach=explained(run, answered.breach))
         peak_rss_mb = max(peak_rss_mb, run.tree.peak_rss_mb or 0.0)
         challenge = merge(challenge, answered)
         if challenge.breach or challenge.out_of_time or budget.passed:

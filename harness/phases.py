@@ -20,7 +20,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from checks.contract import Credited, Outcome, PhaseTime
+from checks.contract import Breach, Credited, Outcome, PhaseTime
 from harness import journal, sdk
 from harness.clock import Deadline, Stopwatch
 from harness.handover import Handover
@@ -298,6 +298,8 @@ def score(
             wall_s = watch.elapsed_s
             sink.flush()
             os.fsync(sink.fileno())
+        if credited.breach is not None:
+            credited = replace(credited, breach=explained(run, credited.breach))
         time = _score_time(context, run, credited, wall_s)
         if time.outcome is Outcome.DONE:  # in any other case it dies now
             _close(run, session)
@@ -369,6 +371,13 @@ def _not_started(phase: str, budget_s: float) -> PhaseTime:
     return PhaseTime(
         phase=phase, budget_s=budget_s, grace_s=0.0, wall_s=0.0, outcome=Outcome.NOT_STARTED
     )
+
+
+def explained(run: Started, breach: Breach) -> Breach:
+    """Return the breach with how the process ended and its last line, where it ended instead of answering."""
+    if breach.kind != "closed":
+        return breach
+    return replace(breach, message=f"{breach.message}: {_exit_detail(run, '')}")
 
 
 def _exit_detail(run: Started, when: str) -> str:

@@ -265,6 +265,14 @@ def load(name_or_path: str) -> Loaded:
     if Path(ruleset.stats.baseline).name != ruleset.stats.baseline:
         raise RulesetError(f"{name_or_path}: stats.baseline must be a bare file name")
     own = ruleset.stats.baseline
+    if own and not (baselines / own).is_file():
+        # A ruleset made from a shipped one keeps that one's baseline.
+        baselines = resources.files("harness") / "rulesets" / "baselines"
+        if not (baselines / own).is_file():
+            raise RulesetError(
+                f"{name_or_path}: stats.baseline names {own!r}, which is neither in baselines/ beside it nor "
+                'shipped; add the file, or write "" and give --baseline'
+            )
     baseline_text = _read(baselines / own) if own else None
     return Loaded(
         ruleset=ruleset,

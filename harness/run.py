@@ -65,6 +65,21 @@ class SeedEvidence:
     examined: examine.Examined | None
     nats: Path
 
+    @property
+    def unfinished(self) -> bool:
+        """Return whether a step is still to be done, which a resumed run would do."""
+        if self.trained is None:
+            return True
+        if self.trained.train.outcome is not Outcome.DONE:
+            return False
+        if self.artifact is None:
+            return True
+        if self.artifact.refusals:
+            return False
+        if self.scored is None:
+            return True
+        return self.scored.score.outcome is Outcome.DONE and self.examined is None
+
 
 class Run:
     """One run folder: made, or opened again."""

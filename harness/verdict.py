@@ -53,16 +53,19 @@ EXIT_CODES = {
 
 def report(run: Run) -> Report:
     """Judge everything that a run has on disk."""
-    seeds = [_seed(run, run.evidence(seed)) for seed in run.plan.seeds]
-    hidden = all(
-        (e.trained is None or e.trained.data_hidden)
-        for e in (run.evidence(seed) for seed in run.plan.seeds)
-    )
+    evidence = [run.evidence(seed) for seed in run.plan.seeds]
+    seeds = [_seed(run, each) for each in evidence]
+    hidden = all(each.trained is None or each.trained.data_hidden for each in evidence)
     held = sandbox.guarantees(run.ruleset.verdict.guarantees, train_hidden=hidden)
     found = [*_over_seeds(seeds), *_whole_run(run, seeds)]
     found.sort(key=lambda finding: ORDER.index(finding.id))
     found += sandbox.findings(held)
     verdict, message = _conclude(found, run.ruleset.verdict.required, seeds)
+    left = [e for e in evidence if e.unfinished]
+    if left:
+        message = (
+            f"not finished ({len(left)} of {len(seeds)} seeds to do, --resume goes on): {message}"
+        )
     if run.baseline is not None and not run.plan.own_baseline:
         message += f"; the baseline, {run.baseline.name}, was given for this run"
     nats = [s.nats_per_token for s in seeds if s.nats_per_token is not None]
@@ -246,7 +249,7 @@ def _conclude(
         Status.FAIL: f"broken: {deciding}",
         Status.ERROR: f"the judge could not tell: {deciding}; no check failed",
         Status.NOT_RUN: (
-            f"undecided: {deciding} had nothing to judge; "
+            f"undecided: {deciding} could not be judged; "
             f"the other {passed} required checks passed over {count}"
         ),
     }[verdict]

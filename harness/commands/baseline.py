@@ -51,7 +51,12 @@ def baseline(run: Path, target: Path, name: str) -> None:
 
 
 def refuse_invalid(report: Report) -> None:
-    """Raise UsageError where a required check other than stats.margin did not pass."""
+    """Raise UsageError where there is one seed, or a required check but stats.margin did not pass."""
+    if len(report.seeds) < 2:
+        raise UsageError(
+            f"{report.run_id}: one seed has no deviation to compare with; "
+            "make a baseline of a run of two seeds or more"
+        )
     bad = [
         finding.id
         for finding in report.findings

@@ -138,7 +138,7 @@ class Report(_Part, frozen=True, kw_only=True):
     created_utc: str
     verdict: Status
     """PASS; FAIL (a rule is broken); ERROR (the judge could not tell); NOT-RUN (undecided: a required
-    check had nothing to judge)."""
+    check could not be judged)."""
     verdict_message: str
     exit_code: int
     ruleset: RulesetFacts

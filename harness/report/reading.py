@@ -230,7 +230,7 @@ def _about_margin(report: Report) -> str:
         return (
             f"{count(len(report.seeds), 'seed')} cannot show a margin: give --seeds at least two."
         )
-    return "stats.margin had nothing to judge; its message says what was missing."
+    return "stats.margin could not be judged; its message says what was missing."
 
 
 def _about_guarantees(report: Report) -> Iterable[str]:

@@ -138,10 +138,13 @@ def _one_line(found: Finding, required: bool) -> Text:
 
 
 def _why(report: Report) -> Iterator[RenderableType]:
-    """Yield, for each check that is red, the whole message and the head of its evidence."""
-    for found in report.findings:
-        if found.status not in (Status.FAIL, Status.ERROR):
-            continue
+    """Yield, for each check that decides, the whole message and the head of its evidence.
+
+    Those that are red; where none is, those that were not run.
+    """
+    red = [f for f in report.findings if f.status in (Status.FAIL, Status.ERROR)]
+    missing = [f for f in report.findings if f.status is Status.NOT_RUN]
+    for found in red or missing:
         name = Text(f"{found.status} ", style=f"bold {_STYLES[found.status]}")
         name.append_text(_words(found.id, _LABEL, "bold"))
         yield name

@@ -142,7 +142,7 @@ def test_a_ruleset_that_brings_no_data_asks_for_them(submission, desk):
         ("my.toml", "train_s = 5.0", "my.toml: "),
         ("my.toml", QUICK.read_text().replace("train_s", "trian_s"), "field `trian_s` - at `$.phases`"),
         ("my.toml", QUICK.read_text().replace("setup_s = 30.0\n", ""), "missing required field `setup_s`"),
-        ("my.toml", QUICK.read_text(), "baselines/quick.toml: No such file or directory"),
+        ("my.toml", QUICK.read_text(), "my.toml: stats.baseline names 'quick.toml'"),
     ],
 )  # fmt: skip
 def test_a_bad_ruleset(submission, tiny_data, desk, tmp_path, name, text, says):

@@ -286,3 +286,23 @@ def test_scratch_of_one_process_is_gone_before_the_next(scene):
         "import os\nfor name in ('HOME', 'TMPDIR'): open(os.environ[name] + '/note', 'w')" + ANSWERS
     )
     assert list(scene.folder.rglob("note")) == []
+
+
+def test_the_last_words_of_a_scorer_that_ends_are_in_the_evidence(scene):
+    scored = scene.score("send(READY); receive(); 1 / 0")
+    assert scored.credited.breach.kind == "closed"
+    assert scored.credited.breach.message.endswith(
+        "its last line: ZeroDivisionError: division by zero"
+    )
+
+
+def test_what_a_scorer_writes_beside_its_artifact_is_gone_with_it(scene):
+    (scene.folder / "sealed" / "weights").write_bytes(b"w")
+    leaves = (
+        "import os\nprint(json.dumps(sorted(os.listdir())), flush=True)\nopen('left', 'w').close()"
+    )
+    for _ in range(2):
+        assert scene.score(leaves + ANSWERS).score.outcome is DONE
+        assert scene.said("score") == ["weights"]
+    assert [path.name for path in (scene.folder / "sealed").iterdir()] == ["weights"]
+    assert scene.is_clean()

@@ -227,8 +227,11 @@ def test_an_unknown_ruleset_is_told_the_known_ones(tmp_path):
 
 def test_a_ruleset_file_finds_its_baseline_beside_itself(tmp_path):
     (tmp_path / "my.toml").write_text(SMOKE)
-    with pytest.raises(RulesetError, match=r"baselines/smoke\.toml: No such file"):
-        ruleset.load(str(tmp_path / "my.toml"))
+    shipped = ruleset.load("smoke").baseline_text
+    assert ruleset.load(str(tmp_path / "my.toml")).baseline_text == shipped
+    (tmp_path / "other.toml").write_text(SMOKE.replace('"smoke.toml"', '"mine.toml"'))
+    with pytest.raises(RulesetError, match=r"other\.toml: stats\.baseline names 'mine\.toml'"):
+        ruleset.load(str(tmp_path / "other.toml"))
     (tmp_path / "baselines").mkdir()
     (tmp_path / "baselines" / "smoke.toml").write_text("anything")
     assert ruleset.load(str(tmp_path / "my.toml")).baseline_text == "anything"

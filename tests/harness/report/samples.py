@@ -174,7 +174,7 @@ def undecided() -> Report:
     return msgspec.structs.replace(
         report,
         verdict=Status.NOT_RUN,
-        verdict_message="undecided: stats.margin had nothing to judge; the other 12 required checks passed",
+        verdict_message="undecided: stats.margin could not be judged; the other 12 required checks passed",
         exit_code=3,
         baseline=None,
         findings=(*report.findings[:-1], margin),
