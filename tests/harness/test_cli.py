@@ -7,12 +7,13 @@ import subprocess
 from pathlib import Path
 
 import jsonschema
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness import ruleset
-from harness.commands.baseline import render
+from harness.commands.baseline import refuse_invalid, render
 from harness.errors import (
     EXIT_JUDGE,
     EXIT_PASS,
@@ -70,6 +71,8 @@ def test_a_run_that_never_finished_can_be_reported(run_without_baseline, desk, t
     status, out, _ = desk("report", copied, "--json")
     assert status == EXIT_JUDGE
     states = {finding["id"]: finding["status"] for finding in json.loads(out)["findings"]}
+    said = json.loads(out)["verdict_message"]
+    assert said.startswith("not finished (1 of 2 seeds to do, --resume goes on): undecided")
     assert states["time.train"] == "PASS"
     assert states["score.complete"] == states["order.blind"] == "NOT-RUN"
 
@@ -121,6 +124,12 @@ def test_a_finished_run_is_something_to_beat(run_without_baseline, asked, desk, 
     margin = next(f for f in json.loads(out)["findings"] if f["id"] == "stats.margin")
     assert (margin["status"], status) == ("NOT-RUN", EXIT_JUDGE)
     assert "no noise to test against" in margin["message"]
+
+
+def test_one_seed_is_no_baseline(run_without_baseline):
+    report = decode((run_without_baseline[0] / "report.json").read_bytes())
+    with pytest.raises(UsageError, match="one seed has no deviation"):
+        refuse_invalid(msgspec.structs.replace(report, seeds=report.seeds[:1]))
 
 
 @given(st.text(min_size=1))
