@@ -18,7 +18,7 @@ import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -30,9 +30,9 @@ from harness.data.dataset import Dataset, open_dataset
 from harness.data.recount import count_text
 from harness.draws import new_secret
 from harness.errors import DataError, HarnessError, JudgeError, ManifestError, UsageError
+from harness.fit import check_fit
 from harness.handover import Handover
 from harness.journal import Journal, read_record, write_atomically, write_record
-from harness.process import resolve
 from harness.questions import Subject
 from harness.seal import Snapshot, digest_of, remove, seal, snapshot, verify
 
@@ -122,7 +122,7 @@ class Run:
         Raises UsageError where something of it cannot be used; nothing is left behind then.
         """
         mine = manifest.load(submission)
-        _check_fit(mine, rules.ruleset, submission)
+        check_fit(mine, rules.ruleset, submission)
         created = utc_now()
         slug = re.sub(r"[^a-z0-9]+", "-", mine.name.lower()).strip("-")[:40] or "submission"
         stamp = created.replace("-", "").replace(":", "").replace("T", "-").rstrip("Z")
@@ -325,49 +325,6 @@ def counted_tokenizer_bytes(rules: ruleset.Ruleset, data: Dataset) -> int:
         return 0
     own = data.tokenizer.sha256 == rules.data.tokenizer_sha256
     return 0 if own else data.tokenizer.size_bytes
-
-
-def _check_fit(mine: manifest.Manifest, rules: ruleset.Ruleset, folder: Path) -> None:
-    path = folder / manifest.FILE_NAME
-    if rules.score.predict == "required" and not mine.score.predict:
-        raise UsageError(
-            f"{path}: score.predict is false, but ruleset {rules.name} requires `predict`; add the method"
-        )
-    if mine.score.block_tokens > rules.score.max_block_tokens:
-        raise UsageError(
-            f"{path}: score.block_tokens is {mine.score.block_tokens}, but ruleset {rules.name} "
-            f"allows {rules.score.max_block_tokens}; lower it"
-        )
-    _check_programs(mine, folder)
-
-
-def _check_programs(mine: manifest.Manifest, folder: Path) -> None:
-    """Refuse a command whose program will not be there, before anything is started."""
-    path = folder / manifest.FILE_NAME
-    sealed = {*map(mine.code_place, mine.artifact.code), *mine.artifact.output}
-    for field, command in (("train", mine.train.command), ("score", mine.score.command)):
-        program = PurePosixPath(command[0])
-        if "/" not in command[0] or program.is_absolute():
-            try:
-                resolve(command, folder)
-            except ManifestError as error:
-                raise ManifestError(f"{path}: {field}.{error}") from None
-        elif field == "score":
-            _need(str(program) in sealed, path, field, command[0], "is not a file of the artifact")
-        else:
-            laid = (
-                program.relative_to(mine.package)
-                if program.is_relative_to(mine.package)
-                else program
-            )
-            _need((folder / laid).is_file(), path, field, command[0], "is not a file of the folder")
-
-
-def _need(there: bool, path: Path, field: str, program: str, problem: str) -> None:
-    if not there:
-        raise ManifestError(
-            f"{path}: {field}.command: {program!r} {problem}; `python` is the judge's interpreter"
-        )
 
 
 def _plan(folder: Path) -> Plan:
