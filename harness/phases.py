@@ -66,6 +66,8 @@ class Context:
     manifest: Manifest
     phases: Phases
     vocab_size: int
+    cap_bytes: int
+    """What the sealed artifact may have: the ruleset's cap, less a tokenizer that it counts beside."""
     passed_env: Mapping[str, str]
     listener: Listener
 
@@ -220,6 +222,7 @@ def _train_clock(context: Context, run: Started, output: Path, handover: Handove
         "out": str(output),
         "train_s": budget_s,
         "deadline_s": run.channel.deadline.at_s,
+        "cap_bytes": context.cap_bytes,
     }
     # A process that does not take its data shows in how the phase ends.
     with contextlib.suppress(ProtocolBreach, OutOfTime):

@@ -180,6 +180,8 @@ class Run:
             manifest=self.manifest,
             phases=self.ruleset.phases,
             vocab_size=self.data.vocab_size,
+            cap_bytes=self.ruleset.bytes.cap_bytes
+            - counted_tokenizer_bytes(self.ruleset, self.data),
             passed_env=passed_env,
             listener=listener,
         )

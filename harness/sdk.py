@@ -134,6 +134,8 @@ class Training:
     """Budget in seconds, from the moment `ready` was received."""
     deadline_s: float
     """The same instant on CLOCK_MONOTONIC (time.monotonic()); every process is killed then."""
+    cap_bytes: int
+    """What the sealed artifact may have in all: code, manifest and outputs together."""
 
 
 class Scorer(Protocol):
@@ -184,6 +186,7 @@ class Connection:
             seed=self.opening.seed,
             train_s=facts["train_s"],
             deadline_s=facts["deadline_s"],
+            cap_bytes=facts["cap_bytes"],
         )
 
     def serve(self, scorer: Scorer) -> None:

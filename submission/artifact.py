@@ -1,24 +1,25 @@
-"""The one output file: weights and every number that the scorer needs, as a packed blob.
+"""What crosses into the scorer besides code: the weights as a packed blob, and the mixer's few numbers beside it.
 
-Does not train, tune or score.
+Two files, because the mixer is tuned on the weights as they were packed. Does not train, tune or score.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from submission import pack, quantise
-from submission.mixer import MixerConfig
+from submission.mixer import NEUTRAL, MixerConfig
 from submission.model import GPT, ModelConfig
 from submission.windows import WindowConfig
 
-FILE_NAME = "weights.bin"
-FORMAT = 1
+WEIGHTS, MIXER = "weights.bin", "mixer.json"
+FORMAT = 2
 
 
 @dataclass(kw_only=True, slots=True)
@@ -29,50 +30,63 @@ class Artifact:
     """Quantised weights, as `quantise_state` names them."""
     model: ModelConfig
     windows: WindowConfig
-    mixer: MixerConfig
-    mixer_weights: tuple[float, ...]
+    mixer: MixerConfig = field(default_factory=MixerConfig)
+    mixer_weights: tuple[float, ...] = NEUTRAL
 
-    def build(self) -> GPT:
-        """Return the model with the weights as they were stored."""
-        model = GPT(self.model)
+    def build(
+        self, *, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
+    ) -> GPT:
+        """Return the model with the weights as they were stored, computing in `dtype` on `device`."""
+        model = GPT(self.model, dtype=dtype)
         state = quantise.dequantise_state(self.stored)
         model.load_state_dict({name: torch.from_numpy(array) for name, array in state.items()})
-        return model
+        return model.to(device)
 
     def to_bytes(self) -> bytes:
-        """Return the blob."""
-        meta = {
-            "format": FORMAT,
-            "model": asdict(self.model),
-            "windows": asdict(self.windows),
-            "mixer": asdict(self.mixer),
-            "mixer_weights": self.mixer_weights,
-        }
+        """Return the content of WEIGHTS: all but the mixer."""
+        meta = {"format": FORMAT, "model": asdict(self.model), "windows": asdict(self.windows)}
         return pack.pack(self.stored, meta)
 
+    def mixer_bytes(self) -> bytes:
+        """Return the content of MIXER."""
+        meta = {"format": FORMAT, "mixer": asdict(self.mixer), "weights": self.mixer_weights}
+        return json.dumps(meta, allow_nan=False).encode()
 
-def from_bytes(blob: bytes) -> Artifact:
-    """Return the artifact in a blob.
 
-    Raises CorruptBlobError where it is not one.
+def from_bytes(weights: bytes, mixer: bytes | None = None) -> Artifact:
+    """Return the artifact in these bytes; without `mixer`, one whose mixer does nothing.
+
+    Raises CorruptBlobError where they are not one.
     """
-    stored, meta = pack.unpack(blob)
-    if meta.get("format") != FORMAT:
-        raise pack.CorruptBlobError(
-            f"artifact format {meta.get('format')}, not {FORMAT}; export again"
-        )
+    stored, meta = pack.unpack(weights)
+    tuned = {"format": FORMAT, "mixer": {}, "weights": NEUTRAL} if mixer is None else _json(mixer)
+    for part in (meta, tuned):
+        if part.get("format") != FORMAT:
+            raise pack.CorruptBlobError(
+                f"artifact format {part.get('format')}, not {FORMAT}; export again"
+            )
     return Artifact(
         stored=stored,
         model=ModelConfig(**meta["model"]),
         windows=WindowConfig(**meta["windows"]),
-        mixer=MixerConfig(**_tuples(meta["mixer"])),
-        mixer_weights=tuple(meta["mixer_weights"]),
+        mixer=MixerConfig(**_tuples(tuned["mixer"])),
+        mixer_weights=tuple(tuned["weights"]),
     )
 
 
-def load(path: Path) -> Artifact:
-    """Return the artifact in a file."""
-    return from_bytes(path.read_bytes())
+def load(folder: Path) -> Artifact:
+    """Return the artifact in a folder."""
+    return from_bytes((folder / WEIGHTS).read_bytes(), (folder / MIXER).read_bytes())
+
+
+def _json(data: bytes) -> dict[str, Any]:
+    try:
+        read = json.loads(data)
+    except ValueError as error:
+        raise pack.CorruptBlobError(f"{MIXER} is not JSON: {error}; export again") from None
+    if not isinstance(read, dict):
+        raise pack.CorruptBlobError(f"{MIXER} holds no table; export again")
+    return read
 
 
 def _tuples(section: dict[str, Any]) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """The language model: a small transformer whose every size is a number in one config.
 
 Shapes: B batch, T positions, D model width, V vocabulary, N query heads, K key-value heads, H head
-dimension, L layers, R any number of selected positions. Weights of the same kind in different layers
-are stacked into one "bank" (layers first), which lets the optimiser treat them as one batch of matrices.
+dimension, L layers, M MLP width, R any number of selected positions. Weights of the same kind in different
+layers are stacked into one "bank" (layers first), which lets the optimiser treat them as one batch of matrices.
 
 Does not know about windows, history or the mixer (score.py), nor how it is stored (quantise.py, pack.py).
 Source: the system described in docs/submission.md, after contest pull request #1302.
@@ -12,16 +12,25 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import nn
 from torch.nn import functional
 
-from submission.attention import attend
+from submission.attention import Attend, attend
 
 BOS = 1
 """Input before the first token of a stream, where there is no history."""
+BANKS = ("qo", "kv", "up", "down")
+"""The parameters that are stacks of matrices, one or two a layer."""
+
+
+class Tap(Protocol):
+    """Somebody who looks at what the matrices of a layer are fed with: see hessians.py."""
+
+    def __call__(self, kind: str, layer: int, input_BTC: torch.Tensor) -> None:
+        """Take the input of "qkv", "o", "up" or "down" of this layer."""
 
 
 @dataclass(kw_only=True, slots=True, frozen=True)
@@ -48,7 +57,10 @@ class ModelConfig:
     smear: bool = True
     exclusive: bool = True
     """Take out of each head's result what lies along its own position's value."""
+    residual_mix: bool = True
+    """Each block starts from a learnt mix of the stream and of what entered the first block."""
     logit_cap: float = 30.0
+    """Logits stay within this much of 0; 0 leaves them as they are."""
 
     def __post_init__(self) -> None:
         """Refuse sizes that do not fit together."""
@@ -79,28 +91,31 @@ def rms(x: torch.Tensor) -> torch.Tensor:
 class _Layer(NamedTuple):
     """One layer's share of the banks, and the damping of its inputs."""
 
-    damping: float
+    depth: int
     w_q: torch.Tensor
+    w_o: torch.Tensor
     w_k: torch.Tensor
     w_v: torch.Tensor
-    w_o: torch.Tensor
     up: torch.Tensor
     down: torch.Tensor
-    resid_mix: torch.Tensor
-    attn_scale: torch.Tensor
-    mlp_scale: torch.Tensor
     q_gain: torch.Tensor
+    resid_mix: torch.Tensor | None
 
 
 class GPT(nn.Module):
     """Transformer from token ids to soft-capped logits; causal, so position t sees inputs 0..t alone.
 
-    Weights are float32 and hold nothing until `reset` draws them or `load_state_dict` brings them.
+    Weights are float32 and hold nothing until `reset` draws them or `load_state_dict` brings them. They are
+    rounded to `dtype` where they are used, and activations are kept in it.
     """
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: ModelConfig, *, dtype: torch.dtype = torch.float32) -> None:
         super().__init__()
         self.config = config
+        self.dtype = dtype
+        self.attend: Attend = attend
+        self.rounding: nn.Module | None = None
+        """What banks go through before they are used: SoftRound while training, else nothing."""
         c = config
         kv_width = c.kv_heads * c.head_size
         self.qo = _empty(2 * c.layers, c.width, c.width)  # W_q of layer i at i, W_o at layers + i
@@ -108,7 +123,8 @@ class GPT(nn.Module):
         self.up = _empty(c.layers, c.mlp_width, c.width)
         self.down = _empty(c.layers, c.width, c.mlp_width)
         self.embedding = _empty(c.vocab_size, c.width)
-        self.resid_mix = _empty(c.layers, 2, c.width)
+        if c.residual_mix:
+            self.resid_mix = _empty(c.layers, 2, c.width)
         self.attn_scale = _empty(c.layers, c.width)
         self.mlp_scale = _empty(c.layers, c.width)
         self.q_gain = _empty(c.layers, c.query_heads)
@@ -143,8 +159,9 @@ class GPT(nn.Module):
         self.qo[c.layers :].zero_()
         self.down.zero_()
         self.embedding.normal_(0.0, 0.005)
-        self.resid_mix.zero_()
-        self.resid_mix[:, 0] = 1.0
+        if c.residual_mix:
+            self.resid_mix.zero_()
+            self.resid_mix[:, 0] = 1.0
         self.attn_scale.fill_(1.0)
         self.mlp_scale.fill_(1.0)
         self.q_gain.fill_(1.5)
@@ -163,65 +180,98 @@ class GPT(nn.Module):
             self.value_scale.fill_(0.1)
             self.value_layer_scale.fill_(1.0)
 
-    def forward(self, ids_BT: torch.Tensor) -> torch.Tensor:
-        """Return the normed last hidden state, (B, T, D), of token ids, int64, T <= max_length."""
+    def forward(
+        self,
+        ids_BT: torch.Tensor,
+        *,
+        wanted: tuple[torch.Tensor, int] | None = None,
+        tap: Tap | None = None,
+    ) -> torch.Tensor:
+        """Return the normed last hidden state, (B, T, D), of token ids, int64, T <= max_length.
+
+        With `wanted` = (first_B, count) only that of the positions first_B .. first_B + count - 1 of each row is
+        worked out, (B, count, D): the last layer's MLP is spared for the others, and no result changes.
+        """
         c = self.config
         x0_BTD = self._inputs(ids_BT)
         value_BTC = None
         if c.value_width:
-            rows_BTC = functional.embedding(ids_BT, self.value_table)
-            value_BTC = functional.linear(rows_BTC, self.value_proj) * self.value_scale
+            rows_BTC = self._embed(ids_BT, self.value_table)
+            value_BTC = functional.linear(rows_BTC, self._cast(self.value_proj))
+            value_BTC = value_BTC * self._cast(self.value_scale)
         x_BTD = x0_BTD
         stack: list[torch.Tensor] = []
-        layers = self._layers()
-        for layer in range(c.layers):
-            if stack and layer >= c.skips:
-                gate_D = torch.sigmoid(self.skip_gate[layer - c.skips])
-                skip_BTD = self.skip_weight[layer - c.skips] * stack.pop()
-                x_BTD = torch.lerp(skip_BTD, x_BTD, gate_D)
-            own_value_BTC = None
-            if value_BTC is not None and layer >= c.layers - c.value_layers:
-                own_value_BTC = (
-                    value_BTC * self.value_layer_scale[layer - (c.layers - c.value_layers)]
-                )
-            x_BTD = self._block(layers[layer], x_BTD, x0_BTD, own_value_BTC)
-            if layer < c.skips:
+        skip_weights, skip_gates = self._skips()
+        value_scales = self._cast(self.value_layer_scale).unbind(0) if c.value_width else ()
+        for layer in self._layers():
+            depth, late = layer.depth, layer.depth - (c.layers - c.value_layers)
+            if stack and depth >= c.skips:
+                skip_BTD = skip_weights[depth - c.skips] * stack.pop()
+                x_BTD = torch.lerp(skip_BTD, x_BTD, skip_gates[depth - c.skips])
+            own_BTC = value_BTC * value_scales[late] if value_BTC is not None and late >= 0 else None
+            last = wanted if depth == c.layers - 1 else None
+            x_BTD = self._block(layer, x_BTD, x0_BTD, own_BTC, last, tap)
+            if depth < c.skips:
                 stack.append(x_BTD)
         return rms(x_BTD)
 
     def logits(self, hidden_RD: torch.Tensor) -> torch.Tensor:
-        """Return logits, (..., V), within +-logit_cap, of hidden states from `forward`.
+        """Return logits, (..., V), float32, within +-logit_cap, of hidden states from `forward`.
 
+        The product is rounded to the type of `hidden_RD`: give it float32 where that matters, as in scoring.
         Source of the cap: Gemma 2 (arXiv:2408.00118), section 2.
         """
         cap = self.config.logit_cap
-        return cap * torch.tanh(functional.linear(hidden_RD, self.embedding) / cap)
+        raw_RV = functional.linear(hidden_RD, self._cast(self.embedding).to(hidden_RD.dtype)).float()
+        return cap * torch.tanh(raw_RV / cap) if cap else raw_RV
 
     def loss(self, ids_BT: torch.Tensor, targets_BT: torch.Tensor) -> torch.Tensor:
         """Return the mean nats of the targets, a float32 scalar."""
         logits_BTV = self.logits(self(ids_BT))
-        return functional.cross_entropy(logits_BTV.flatten(0, 1).float(), targets_BT.flatten())
+        return functional.cross_entropy(logits_BTV.flatten(0, 1), targets_BT.flatten())
+
+    def _cast(self, weight: torch.Tensor) -> torch.Tensor:
+        return weight.to(self.dtype)
+
+    def _embed(self, ids_BT: torch.Tensor, table: torch.Tensor) -> torch.Tensor:
+        return functional.embedding(ids_BT, self._cast(table))
 
     def _inputs(self, ids_BT: torch.Tensor) -> torch.Tensor:
-        x_BTD = functional.embedding(ids_BT, self.embedding)
+        x_BTD = self._embed(ids_BT, self.embedding)
         if self.config.bigram_width:
-            rows_BT = bigram_rows(ids_BT, self.config.bigram_rows)
-            rows_BTC = functional.embedding(rows_BT, self.bigram_table)
-            x_BTD = x_BTD + functional.linear(rows_BTC, self.bigram_proj) * self.bigram_scale
+            rows_BTC = self._embed(bigram_rows(ids_BT, self.config.bigram_rows), self.bigram_table)
+            pair_BTD = functional.linear(rows_BTC, self._cast(self.bigram_proj))
+            x_BTD = x_BTD + pair_BTD * self._cast(self.bigram_scale)
         x_BTD = rms(x_BTD)
         if self.config.smear:
             before_BTD = functional.pad(x_BTD, (0, 0, 1, 0))[:, :-1]
-            x_BTD = torch.lerp(x_BTD, before_BTD, torch.sigmoid(self.smear_gate))
+            x_BTD = torch.lerp(x_BTD, before_BTD, self._cast(torch.sigmoid(self.smear_gate)))
         return x_BTD
+
+    def _skips(self) -> tuple[tuple[torch.Tensor, ...], tuple[torch.Tensor, ...]]:
+        if not self.config.skips:
+            return (), ()
+        gates = self._cast(torch.sigmoid(self.skip_gate))
+        return self._cast(self.skip_weight).unbind(0), gates.unbind(0)
 
     def _layers(self) -> list[_Layer]:
         # One unbind a bank: indexing layer by layer would make backward add up as many whole banks.
-        w_q, w_o = self.qo.chunk(2)
-        w_k, w_v = self.kv.chunk(2)
-        stacked = (w_q, w_k, w_v, w_o, self.up, self.down, self.resid_mix)
-        stacked += (self.attn_scale, self.mlp_scale, self.q_gain)
-        slices = zip(*(bank.unbind(0) for bank in stacked), strict=True)
-        return [_Layer(1.0 / math.sqrt(depth + 1), *parts) for depth, parts in enumerate(slices)]
+        banks = [self.qo, self.kv, self.up, self.down]
+        if self.rounding is not None:
+            banks = [self.rounding(bank) for bank in banks]
+        qo, kv, up, down = banks
+        w_q, w_o = qo.chunk(2)
+        # The scale of what a block adds goes into the rows of the matrix that makes it: the same sum, and
+        # activations are read and written once less, forward and backward.
+        w_o = w_o * self.attn_scale.unsqueeze(-1)
+        down = down * self.mlp_scale.unsqueeze(-1)
+        stacked = [w_q, w_o, *kv.chunk(2), up, down, self.q_gain]
+        stacked = [self._cast(bank) for bank in stacked]
+        slices: list[tuple[torch.Tensor | None, ...]] = [bank.unbind(0) for bank in stacked]
+        depths = self.config.layers
+        mixed = self.config.residual_mix
+        slices.append(self._cast(self.resid_mix).unbind(0) if mixed else (None,) * depths)
+        return [_Layer(depth, *parts) for depth, parts in enumerate(zip(*slices, strict=True))]
 
     def _block(
         self,
@@ -229,36 +279,73 @@ class GPT(nn.Module):
         x_BTD: torch.Tensor,
         x0_BTD: torch.Tensor,
         value_BTC: torch.Tensor | None,
+        wanted: tuple[torch.Tensor, int] | None,
+        tap: Tap | None,
     ) -> torch.Tensor:
-        u_BTD = layer.resid_mix[0] * x_BTD + layer.resid_mix[1] * x0_BTD
-        mixed_BTD = self._attention(layer, layer.damping * rms(u_BTD), value_BTC)
-        a_BTD = torch.addcmul(u_BTD, layer.attn_scale, mixed_BTD)
-        h_BTM = functional.linear(layer.damping * rms(a_BTD), layer.up)
-        h_BTM = functional.leaky_relu(h_BTM, 0.5).square()
-        return torch.addcmul(a_BTD, layer.mlp_scale, functional.linear(h_BTM, layer.down))
+        damping = 1.0 / math.sqrt(layer.depth + 1)
+        u_BTD = x_BTD
+        if layer.resid_mix is not None:
+            u_BTD = layer.resid_mix[0] * x_BTD + layer.resid_mix[1] * x0_BTD
+        y_BTD = self._attention(layer, damping * rms(u_BTD), value_BTC, tap)
+        if wanted is not None:
+            u_BTD, y_BTD = take(u_BTD, *wanted), take(y_BTD, *wanted)
+        a_BTD = add_product(u_BTD, y_BTD, layer.w_o)
+        h_BTD = damping * rms(a_BTD)
+        h_BTM = functional.leaky_relu(functional.linear(h_BTD, layer.up), 0.5).square()
+        if tap is not None:
+            tap("up", layer.depth, h_BTD)
+            tap("down", layer.depth, h_BTM)
+        return add_product(a_BTD, h_BTM, layer.down)
 
     def _attention(
-        self, layer: _Layer, h_BTD: torch.Tensor, value_BTC: torch.Tensor | None
+        self,
+        layer: _Layer,
+        h_BTD: torch.Tensor,
+        value_BTC: torch.Tensor | None,
+        tap: Tap | None,
     ) -> torch.Tensor:
+        """Return what the layer's W_o is applied to."""
         c = self.config
         batch, length, _ = h_BTD.shape
-        q_BTD = functional.linear(h_BTD, layer.w_q)
-        k_BTC = functional.linear(h_BTD, layer.w_k)
-        v_BTC = functional.linear(h_BTD, layer.w_v)
+        kv_width = c.kv_heads * c.head_size
+        # One product for all three: the input is read once.
+        w_qkv = torch.cat((layer.w_q, layer.w_k, layer.w_v))
+        joint_BTC = functional.linear(h_BTD, w_qkv)
+        q_BTC, k_BTC, v_BTC = joint_BTC.split((c.width, kv_width, kv_width), dim=-1)
         if value_BTC is not None:
             v_BTC = v_BTC + value_BTC
-        q_BNTH = q_BTD.view(batch, length, c.query_heads, c.head_size).transpose(1, 2)
-        k_BKTH = k_BTC.view(batch, length, c.kv_heads, c.head_size).transpose(1, 2)
-        v_BKTH = v_BTC.view(batch, length, c.kv_heads, c.head_size).transpose(1, 2)
-        q_BNTH = self._rotate(rms(q_BNTH)) * layer.q_gain.view(-1, 1, 1)
-        y_BNTH = attend(q_BNTH, self._rotate(rms(k_BKTH)), v_BKTH)
+        q_BTNH = q_BTC.view(batch, length, c.query_heads, c.head_size)
+        k_BTKH = k_BTC.view(batch, length, c.kv_heads, c.head_size)
+        v_BTKH = v_BTC.view(batch, length, c.kv_heads, c.head_size)
+        q_BTNH = self._rotate(rms(q_BTNH)) * layer.q_gain.unsqueeze(-1)
+        y_BTNH = self.attend(q_BTNH, self._rotate(rms(k_BTKH)), v_BTKH)
         if c.exclusive:
-            y_BNTH = exclude_own(y_BNTH, v_BKTH)
-        return functional.linear(y_BNTH.transpose(1, 2).reshape(batch, length, c.width), layer.w_o)
+            y_BTNH = exclude_own(y_BTNH, v_BTKH)
+        y_BTD = y_BTNH.reshape(batch, length, c.width)
+        if tap is not None:
+            tap("qkv", layer.depth, h_BTD)
+            tap("o", layer.depth, y_BTD)
+        return y_BTD
 
-    def _rotate(self, x_BNTH: torch.Tensor) -> torch.Tensor:
-        length = x_BNTH.shape[2]
-        return rotate(x_BNTH, self.cos_TH[:length], self.sin_TH[:length])
+    def _rotate(self, x_BTNH: torch.Tensor) -> torch.Tensor:
+        length = x_BTNH.shape[1]
+        cos_T1H = self._cast(self.cos_TH[:length]).unsqueeze(1)
+        return rotate(x_BTNH, cos_T1H, self._cast(self.sin_TH[:length]).unsqueeze(1))
+
+
+def add_product(
+    x_BTD: torch.Tensor, y_BTC: torch.Tensor, weight_DC: torch.Tensor
+) -> torch.Tensor:
+    """Return x + y W^T, the sum inside the product's kernel."""
+    batch, length, width = x_BTD.shape
+    total = torch.addmm(x_BTD.flatten(0, 1), y_BTC.flatten(0, 1), weight_DC.mT)
+    return total.view(batch, length, width)
+
+
+def take(x_BTD: torch.Tensor, first_B: torch.Tensor, count: int) -> torch.Tensor:
+    """Return the positions first_B .. first_B + count - 1 of each row, (B, count, D)."""
+    at_BT = first_B[:, None] + torch.arange(count, device=x_BTD.device)
+    return x_BTD.gather(1, at_BT[:, :, None].expand(-1, -1, x_BTD.shape[2]))
 
 
 def rotary_tables(length: int, dims: int, base: float) -> tuple[torch.Tensor, torch.Tensor]:
@@ -271,31 +358,30 @@ def rotary_tables(length: int, dims: int, base: float) -> tuple[torch.Tensor, to
     return angle_TH.cos().float(), angle_TH.sin().float()
 
 
-def rotate(x_BNTH: torch.Tensor, cos_TH: torch.Tensor, sin_TH: torch.Tensor) -> torch.Tensor:
+def rotate(x_BTNH: torch.Tensor, cos_T1H: torch.Tensor, sin_T1H: torch.Tensor) -> torch.Tensor:
     """Return `x` with its leading dimensions (j, j + half) turned by the tables, the others as they are."""
-    half = cos_TH.shape[1]
-    x1_BNTH = x_BNTH[..., :half]
-    x2_BNTH = x_BNTH[..., half : 2 * half]
+    half = cos_T1H.shape[-1]
+    x1_BTNH = x_BTNH[..., :half]
+    x2_BTNH = x_BTNH[..., half : 2 * half]
     return torch.cat(
         (
-            x1_BNTH * cos_TH + x2_BNTH * sin_TH,
-            x2_BNTH * cos_TH - x1_BNTH * sin_TH,
-            x_BNTH[..., 2 * half :],
+            x1_BTNH * cos_T1H + x2_BTNH * sin_T1H,
+            x2_BTNH * cos_T1H - x1_BTNH * sin_T1H,
+            x_BTNH[..., 2 * half :],
         ),
         dim=-1,
     )
 
 
-def exclude_own(y_BNTH: torch.Tensor, v_BKTH: torch.Tensor) -> torch.Tensor:
+def exclude_own(y_BTNH: torch.Tensor, v_BTKH: torch.Tensor) -> torch.Tensor:
     """Return `y` less its projection on the value of its own position, head by head.
 
     Source: exclusive self-attention, as docs/submission.md states it.
     """
-    batch, heads, length, size = y_BNTH.shape
-    unit_BKTH = functional.normalize(v_BKTH, dim=-1).unsqueeze(2)
-    y_BKGTH = y_BNTH.view(batch, v_BKTH.shape[1], -1, length, size)
-    along_BKGT1 = (y_BKGTH * unit_BKTH).sum(-1, keepdim=True)
-    return (y_BKGTH - along_BKGT1 * unit_BKTH).view(batch, heads, length, size)
+    unit_BTK1H = functional.normalize(v_BTKH.float(), dim=-1).to(y_BTNH.dtype).unsqueeze(3)
+    y_BTKGH = y_BTNH.unflatten(2, (v_BTKH.shape[2], -1))
+    along_BTKG1 = (y_BTKGH * unit_BTK1H).sum(-1, keepdim=True)
+    return (y_BTKGH - along_BTKG1 * unit_BTK1H).flatten(2, 3)
 
 
 def bigram_rows(ids_BT: torch.Tensor, rows: int) -> torch.Tensor:

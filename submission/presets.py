@@ -6,38 +6,71 @@ Only numbers differ between presets. Does not read the environment: train.py cho
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
+from submission.export import QuantiseConfig
+from submission.gptq import GptqConfig
 from submission.mixer import MixerConfig
 from submission.model import ModelConfig
-from submission.optimiser import OptimiserConfig, Schedule
+from submission.optimiser import OptimiserConfig
+from submission.schedule import Schedule
 from submission.windows import WindowConfig
 
 
 @dataclass(kw_only=True, slots=True, frozen=True)
+class QatConfig:
+    """Soft rounding at the end of training."""
+
+    start: float = 0.15
+    """On as soon as the learning rate's factor is below this; 0 leaves it off."""
+    first_alpha: float = 1.0
+    last_alpha: float = 16.0
+    """Sharpness at the beginning and at factor 0, linear between."""
+
+
+@dataclass(kw_only=True, slots=True, frozen=True)
+class CalibrationConfig:
+    """The text whose Hessians GPTQ takes."""
+
+    source: Literal["train", "generated"] = "train"
+    """Windows of the train shards, or text that the model writes itself."""
+    batches: int = 16
+    batch_windows: int = 32
+    """In all ranks together; each takes its share."""
+    temperature: float = 0.8
+    """Of generated text."""
+
+
+@dataclass(kw_only=True, slots=True, frozen=True)
 class Preset:
-    """Everything that a run needs besides data, seed and deadline."""
+    """Everything that a run needs besides data, seed, cap and deadline."""
 
     model: ModelConfig
     """`vocab_size` is a placeholder: the judge's opening decides."""
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
     schedule: Schedule
+    batch_windows: int
+    """Windows in one training step, over all ranks."""
+    micro_windows: int
+    """Windows in one forward pass of one rank, at most: bounds the memory."""
+    ema_decay: float = 0.997
+    """Of the average of weights, a step; 0 leaves it out."""
+    qat: QatConfig = field(default_factory=QatConfig)
+    quantise: QuantiseConfig = field(default_factory=QuantiseConfig)
+    calibration: CalibrationConfig = field(default_factory=CalibrationConfig)
     windows: WindowConfig
     """For scoring; training uses windows of the same length."""
     mixer: MixerConfig
-    batch_windows: int
-    """Windows in one training step."""
-    clip: float = 0.3
-    """Largest norm of the whole gradient."""
-    bits: int
-    """Of the weights in banks."""
-    table_bits: int = 8
-    """Of embeddings, tables and single matrices."""
-    smallest: int
-    """Arrays with fewer elements are stored as float16."""
+    use_mixer: bool = True
+    """Off: the mixing weights stay those that change nothing."""
     held_out_tokens: int
-    """Tail of the train tokens on which the mixer is tuned, and nothing is trained."""
+    """Tail of the train tokens on which weights are compared and the mixer is tuned, and nothing is trained."""
     reserve_s: float
-    """Seconds before the deadline at which training stops at the latest, for the export."""
+    """Seconds kept for the export where it is not rehearsed; else the least that is kept."""
+    rehearse: bool = False
+    """Run the export once before the clock starts, and keep as much time as that took, with a margin."""
+    compile: bool = False
+    """Compile the training step and the scorer's passes, before the clock starts."""
 
 
 SMOKE = Preset(
@@ -63,26 +96,49 @@ SMOKE = Preset(
         table_rate=0.05,
         other_rate=0.04,
     ),
-    schedule=Schedule(steps=200, warmdown_steps=150),
+    schedule=Schedule(steps=200, warmdown=0.75),
+    batch_windows=8,
+    micro_windows=8,
+    ema_decay=0.9,
+    quantise=QuantiseConfig(smallest=4096, smallest_step=1 / 512),
+    calibration=CalibrationConfig(batches=4, batch_windows=8),
     windows=WindowConfig(length=256, stride=64, batch_windows=32),
     mixer=MixerConfig(),
-    batch_windows=8,
-    bits=8,
-    smallest=4096,
     held_out_tokens=32_768,
     reserve_s=20.0,
 )
 
-CONTEST = Preset(
+H100 = Preset(
     model=ModelConfig(),
-    schedule=Schedule(steps=6_700, warmdown_steps=3_500),
+    optimiser=OptimiserConfig(muon_momentum=0.97, momentum_warmup_steps=300),
+    schedule=Schedule(steps=1_000_000, warmdown=0.6),
+    batch_windows=64,
+    micro_windows=64,
+    ema_decay=0.98,
+    quantise=QuantiseConfig(smallest_step=1 / 512),
+    calibration=CalibrationConfig(batches=16, batch_windows=32),
+    windows=WindowConfig(length=2048, stride=64, batch_windows=32),
+    mixer=MixerConfig(table_bits=22),
+    held_out_tokens=131_072,
+    reserve_s=10.0,
+    rehearse=True,
+    compile=True,
+)
+"""One GPU, some minutes: the clock decides the number of steps."""
+
+RECORD = Preset(
+    model=ModelConfig(),
+    schedule=Schedule(steps=1_000_000, warmdown=3_500 / 6_700),
+    batch_windows=384,
+    micro_windows=48,
+    calibration=CalibrationConfig(batches=64, batch_windows=384),
     windows=WindowConfig(length=2048, stride=64, batch_windows=32),
     mixer=MixerConfig(table_bits=24),
-    batch_windows=384,
-    bits=6,
-    smallest=65_537,
     held_out_tokens=131_072,
-    reserve_s=60.0,
+    reserve_s=10.0,
+    rehearse=True,
+    compile=True,
 )
+"""Eight GPUs, 600 s: the constants of the original."""
 
-PRESETS = {"smoke": SMOKE, "contest": CONTEST}
+PRESETS = {"smoke": SMOKE, "h100": H100, "record": RECORD}

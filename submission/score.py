@@ -2,7 +2,8 @@
 
     python -m submission.score          started by the judge in the sealed artifact
 
-SUBMISSION_MIXER=0 in the environment (the manifest's [score].env) leaves the mixer out.
+In the environment (the manifest's [score].env) SUBMISSION_MIXER=0 leaves the mixer out and
+SUBMISSION_ATTENTION names the kernel: see attention.py.
 
 Shapes: T tokens of a block, M tokens of a prefix, V vocabulary.
 What it answers for a token is a function of the tokens before it alone: the windows are anchored at absolute
@@ -12,6 +13,7 @@ positions and the mixer reads no target. Does not adapt the model's weights.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +21,7 @@ import numpy.typing as npt
 import torch
 
 from harness import sdk
-from submission import artifact
+from submission import artifact, attention
 from submission.artifact import Artifact
 from submission.mixer import NO_HINT, Hints, MatchModel, mix_nats, mix_row
 from submission.windows import SlidingModel
@@ -32,11 +34,18 @@ class Scorer:
     """Answers the judge; `score` and `predict` leave the state as it was, `accept` extends the history.
 
     `tokens` is the expected length of the stream: memory for the history is taken once, and grows if the
-    stream turns out longer.
+    stream turns out longer. `windows` is a model that is ready already; by default one is built on the CPU.
     """
 
-    def __init__(self, built: Artifact, *, tokens: int = 0, mixer: bool = True) -> None:
-        self._windows = SlidingModel(built.build(), built.windows)
+    def __init__(
+        self,
+        built: Artifact,
+        *,
+        tokens: int = 0,
+        mixer: bool = True,
+        windows: SlidingModel | None = None,
+    ) -> None:
+        self._windows = windows or SlidingModel([built.build()], built.windows)
         self._matches = MatchModel(built.mixer) if mixer else None
         self._weights = np.array(built.mixer_weights)
         self._vocab_size = built.model.vocab_size
@@ -49,14 +58,13 @@ class Scorer:
         first, count = self._lay(block_T)
         if not count:
             return np.empty(0)
-        logp_TV = self._log_probabilities(first, count)
         target_T = self._stream_T[first : first + count]
-        nats_T = -_pick(logp_TV, target_T)
         if self._matches is None:
-            return np.maximum(nats_T, 0.0)
+            logp_T1 = self._windows.picked(self._stream_T, first, target_T[:, None])
+            return np.maximum(-logp_T1[:, 0], 0.0)
         hints = self._matches.hints(self._stream_T, first, count)
-        log_q_T = _pick(logp_TV, np.maximum(hints.token_T, 0))
-        return mix_nats(nats_T, target_T, hints, log_q_T, self._weights)
+        logp_T2 = self._windows.picked(self._stream_T, first, _asked(target_T, hints))
+        return mix_nats(-logp_T2[:, 0], target_T, hints, logp_T2[:, 1], self._weights)
 
     def accept(self, block_T: Tokens) -> None:
         """Make the block part of the history."""
@@ -68,7 +76,7 @@ class Scorer:
     def predict(self, prefix_M: Tokens) -> Floats:
         """Return the log-probabilities of the token that follows the history and the prefix."""
         first, count = self._lay(prefix_M)
-        logp_V = self._log_probabilities(first + count, 1)[0].numpy()
+        logp_V = self._windows.row(self._stream_T, first + count)
         if self._matches is None:
             return logp_V
         hints = self._matches.hints(self._stream_T, first, count + 1, asked=1)
@@ -80,15 +88,9 @@ class Scorer:
             raise ValueError("this scorer was built without the mixer; build it with mixer=True")
         first, count = self._lay(block_T)
         hints = self._matches.hints(self._stream_T, first, count)
-        logp_TV = self._log_probabilities(first, count)
-        return hints, np.where(
-            hints.token_T == NO_HINT, 0.0, _pick(logp_TV, np.maximum(hints.token_T, 0))
-        )
-
-    def _log_probabilities(self, first: int, count: int) -> torch.Tensor:
-        # In float64, so that a row sums to 1 far within what the judge asks.
-        logits_TV = self._windows.logits(self._stream_T, first, count).double().cpu()
-        return logits_TV.log_softmax(-1)
+        target_T = self._stream_T[first : first + count]
+        log_q_T = self._windows.picked(self._stream_T, first, _asked(target_T, hints))[:, 1]
+        return hints, np.where(hints.token_T == NO_HINT, 0.0, log_q_T)
 
     def _lay(self, tokens_T: Tokens) -> tuple[int, int]:
         """Write tokens beyond the history; return where they begin and how many they are."""
@@ -104,22 +106,55 @@ class Scorer:
         return first, count
 
 
-def _pick(logp_TV: torch.Tensor, token_T: npt.NDArray[np.int64]) -> Floats:
-    return logp_TV.gather(1, torch.from_numpy(token_T)[:, None])[:, 0].numpy()
+def _asked(target_T: npt.NDArray[np.int64], hints: Hints) -> npt.NDArray[np.int64]:
+    """Return, position by position, the target and the hint: all that mixing needs of a distribution."""
+    return np.stack([target_T, np.maximum(hints.token_T, 0)], axis=1)
+
+
+def ready_windows(
+    built: Artifact, devices: Sequence[torch.device], attend: attention.Attend
+) -> SlidingModel:
+    """Return the artifact's model on these devices, compiled and run once where they are GPUs."""
+    gpu = devices[0].type == "cuda"
+    models = [
+        built.build(device=device, dtype=torch.bfloat16 if gpu else torch.float32)
+        for device in devices
+    ]
+    for model in models:
+        model.attend = attend
+    windows = SlidingModel(models, built.windows, compiled=gpu)
+    if gpu:
+        windows.warm_up()
+    return windows
 
 
 def make_scorer(opening: sdk.Opening) -> Scorer:
-    """Return the scorer of the artifact in the working directory."""
+    """Return the scorer of the artifact in the working directory, on every GPU there is, else on the CPU."""
     torch.set_num_threads(len(os.sched_getaffinity(0)))
-    built = artifact.load(Path(artifact.FILE_NAME))
+    built = artifact.load(Path())
     if built.model.vocab_size != opening.vocab_size:
         raise ValueError(
             f"the stream has {opening.vocab_size} tokens, the model {built.model.vocab_size}; "
             "score with the data it was trained for"
         )
-    mixer = os.environ.get("SUBMISSION_MIXER", "1") != "0"
-    return Scorer(built, tokens=opening.tokens + opening.block_tokens, mixer=mixer)
+    devices = [torch.device("cuda", n) for n in range(torch.cuda.device_count())]
+    devices = devices or [torch.device("cpu")]
+    wanted = os.environ.get("SUBMISSION_ATTENTION", "sdpa")
+    choice = attention.choose(wanted, devices[0], built.model.head_size)
+    print(choice.reason)
+    return Scorer(
+        built,
+        tokens=opening.tokens + opening.block_tokens,
+        mixer=os.environ.get("SUBMISSION_MIXER", "1") != "0",
+        windows=ready_windows(built, devices, choice.attend),
+    )
+
+
+def main() -> None:
+    """Answer the judge until it closes."""
+    with attention.preferring(os.environ.get("SUBMISSION_ATTENTION", "sdpa")):
+        sdk.serve(make_scorer)
 
 
 if __name__ == "__main__":
-    sdk.serve(make_scorer)
+    main()

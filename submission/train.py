@@ -1,183 +1,306 @@
 """The trainer: learn from what the judge hands over, export before its deadline.
 
-    python -m submission.train          started by the judge in a copy of the submission's folder
+    python -m submission.train                                    started by the judge: one process
+    python -m torch.distributed.run --standalone --nproc-per-node=8 -m submission.train     one a GPU
 
-SUBMISSION_PRESET in the environment (the manifest's [train].env) names the size; "smoke" without it.
-What it prints is for people. Nothing but the seed decides the order of the data and the first weights; on a
-machine that is fast enough the clock decides nothing at all.
+In the environment (the manifest's [train].env) SUBMISSION_PRESET names the size, "smoke" without it, and
+SUBMISSION_ATTENTION the kernel: see attention.py. What it prints is for people. Nothing but the seed decides
+the order of the data and the first weights; with a preset that counts its steps, on a machine that is fast
+enough, the clock decides nothing at all.
 
-Does not resume, average weights or use more than one process.
+Before the judge's clock starts everything that needs no data is done: kernels are compiled, and the export is
+rehearsed on random weights, so that the time to keep for it is measured and not guessed. Does not resume.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 
 from harness import sdk
-from submission import artifact, quantise
-from submission.artifact import Artifact
-from submission.data import Tokens, Windows, batches, hold_out
-from submission.mixer import NEUTRAL, NO_HINT, fit_weights
+from submission import artifact, attention
+from submission.attention import Attend
+from submission.export import Exporter, artifact_room
+from submission.fit import Learner, Progress, fit
+from submission.hessians import Hessians, collect, generate
+from submission.loader import Loader, Tokens, hold_out
 from submission.model import GPT
-from submission.optimiser import AdamW, Muon
+from submission.parallel import World, join
 from submission.presets import PRESETS, Preset
-from submission.score import Scorer
+from submission.tune import tune_mixer
+from submission.windows import SlidingModel
 
-BANKS = ("qo", "kv", "up", "down")
-TABLES = frozenset({"embedding", "bigram_table", "value_table"})
-CALIBRATION_BLOCK = 1024
-
-
-@dataclass(slots=True)
-class Progress:
-    """What `fit` did."""
-
-    steps: int = 0
-    losses: list[float] = field(default_factory=list)
-    """Mean nats of each batch before its step."""
+MARGIN = 1.25
+"""Times the rehearsed export that is kept for the real one."""
+TRIES = 3
+"""Artifacts that the size guard may make in the kept time: more are made where time is left."""
+TUNE_BLOCK = 16_384
 
 
-def build(preset: Preset, vocab_size: int, seed: int) -> GPT:
-    """Return a model with the starting weights of this seed."""
-    torch.manual_seed(seed)
-    model = GPT(replace(preset.model, vocab_size=vocab_size))
-    model.reset()
-    return model
+@dataclass(slots=True, kw_only=True)
+class Prepared:
+    """What is ready before the data come."""
+
+    learner: Learner
+    scoring: SlidingModel | None
+    """A model to put the quantised weights into, compiled; None where that is not worth it."""
+    reserve_s: float
+    """Seconds to keep for the export."""
 
 
-def optimisers(model: GPT, preset: Preset) -> tuple[Muon, AdamW]:
-    """Return Muon over the banks, with each layer's own rate, and AdamW over the rest."""
-    config = preset.optimiser
-    layers = model.config.layers
-    early, late = config.muon_rate_early, config.muon_rate_late
-    by_layer = [early if layer < layers // 2 else late for layer in range(layers)]
-    parameters = dict(model.named_parameters())
-    banks = [parameters.pop(name) for name in BANKS]
-    muon = Muon(banks, [by_layer * (bank.shape[0] // layers) for bank in banks], config)
-    rates = [config.table_rate if name in TABLES else config.other_rate for name in parameters]
-    return muon, AdamW(list(parameters.values()), rates, config)
+def prepare(
+    preset: Preset, world: World, *, vocab_size: int, seed: int, attend: Attend = attention.attend
+) -> Prepared:
+    """Return a learner at its first weights, with everything compiled and rehearsed that the preset asks for."""
+    learner = Learner(preset, world, vocab_size=vocab_size, seed=seed, attend=attend)
+    scoring = None
+    if preset.compile:
+        warm_up(learner)
+        if world.speaks and preset.use_mixer:
+            model = GPT(learner.model.config, dtype=learner.model.dtype).to(world.device)
+            model.load_state_dict(learner.model.state_dict())
+            model.attend = attend
+            scoring = SlidingModel([model], preset.windows, compiled=True)
+            scoring.warm_up()
+    reserve_s = preset.reserve_s
+    if preset.rehearse:
+        reserve_s = max(reserve_s, rehearse(learner, scoring))
+    return Prepared(learner=learner, scoring=scoring, reserve_s=reserve_s)
 
 
-def fit(
-    model: GPT,
-    windows: Windows,
-    preset: Preset,
-    *,
-    seed: int,
-    deadline_s: float,
-    now: Callable[[], float] = time.monotonic,
-    log: Callable[[str], None] = print,
-) -> Progress:
-    """Train until the schedule's last step, or until `reserve_s` before the deadline, warmed down either way.
+def warm_up(learner: Learner, steps: int = 3) -> None:
+    """Make a few steps on random tokens, so that all is compiled, and forget them."""
+    preset, world = learner.preset, learner.world
+    for tokens_BT in _random_batches(learner, preset.batch_windows // world.size, steps):
+        learner.step(tokens_BT, factor=1.0)
+    learner.catch_up()
+    learner.restart()
 
-    `deadline_s` is an instant on the clock `now`.
+
+def rehearse(learner: Learner, scoring: SlidingModel | None) -> float:
+    """Export random weights of about the trained size, throw the result away; return the seconds to keep.
+
+    The largest of all ranks, which must agree.
     """
-    muon, adamw = optimisers(model, preset)
-    parameters = list(model.parameters())
-    progress = Progress()
-    started_s = now()
-    model.train()
-    for batch_BT in batches(windows, preset.batch_windows, seed):
-        here_s = now()
-        remaining_s = deadline_s - preset.reserve_s - here_s
-        left = preset.schedule.remaining(progress.steps, here_s - started_s, remaining_s)
-        if left < 1.0:
-            break
-        tokens_BT = torch.from_numpy(batch_BT)
-        loss = model.loss(tokens_BT[:, :-1], tokens_BT[:, 1:])
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(parameters, preset.clip)
-        factor = preset.schedule.factor(left)
-        muon.step(factor)
-        adamw.step(factor)
-        model.zero_grad(set_to_none=True)
-        progress.losses.append(float(loss.detach()))
-        if progress.steps % 50 == 0:
-            log(f"step {progress.steps}: {progress.losses[-1]:.4f} nats, {now() - started_s:.1f} s")
-        progress.steps += 1
-    log(f"trained {progress.steps} of {preset.schedule.steps} steps in {now() - started_s:.1f} s")
-    return progress
-
-
-def tune_mixer(
-    built: Artifact,
-    held_out: Tokens,
-    *,
-    until_s: float,
-    now: Callable[[], float] = time.monotonic,
-) -> tuple[float, ...]:
-    """Return mixing weights fitted on held-out train tokens, as far as time allows.
-
-    The held-out text plays the stream: hints and rates are those that a scorer would have had. Without
-    time or hints the weights are NEUTRAL.
-    """
-    scorer = Scorer(built, tokens=len(held_out))
-    seen = []
-    for first in range(0, len(held_out), CALIBRATION_BLOCK):
-        if now() >= until_s:
-            break
-        block_T = held_out[first : first + CALIBRATION_BLOCK]
-        hints, log_q_T = scorer.evidence(block_T)
-        scorer.accept(block_T)
-        given_T = hints.token_T != NO_HINT
-        right_T = (hints.token_T == block_T)[given_T]
-        seen.append((np.exp(log_q_T[given_T]), hints.rate_T[given_T], right_T))
-    if not seen:
-        return NEUTRAL
-    q_T, rate_T, right_T = (np.concatenate(parts) for parts in zip(*seen, strict=True))
-    return fit_weights(q_T, rate_T, right_T)
-
-
-def export(model: GPT, preset: Preset) -> Artifact:
-    """Return the quantised model, with a mixer that does nothing yet."""
-    state = {name: tensor.detach().cpu().numpy() for name, tensor in model.state_dict().items()}
-    stored = quantise.quantise_state(
-        state, bits=preset.bits, table_bits=preset.table_bits, smallest=preset.smallest
+    preset, world = learner.preset, learner.world
+    with torch.no_grad():
+        for bank in (learner.model.qo, learner.model.kv, learner.model.up, learner.model.down):
+            bank.normal_(0.0, 0.05)
+    batches = _random_batches(
+        learner, preset.calibration.batch_windows // world.size, preset.calibration.batches
     )
-    return Artifact(
-        stored=stored,
-        model=model.config,
-        windows=preset.windows,
-        mixer=preset.mixer,
-        mixer_weights=NEUTRAL,
-    )
+    kept_s = 0.0
+    for _ in range(2):  # the first pays for kernels that load
+        before_s = time.monotonic()
+        with learner.unrounded() as model:
+            hessians = collect(model, (batch_BT[:, :-1] for batch_BT in batches), world)
+        hessians_s = time.monotonic() - before_s
+        made_s = tuned_s = 0.0
+        if world.speaks:
+            exporter = Exporter(learner.model, hessians, preset.quantise, preset.windows)
+            built = artifact.from_bytes(exporter.make(1 / 31))
+            made_s = time.monotonic() - before_s - hessians_s
+            if scoring is not None:
+                held_out = np.random.default_rng(0).integers(
+                    0, built.model.vocab_size, preset.held_out_tokens
+                )
+                tune_mixer(
+                    built, held_out, until_s=np.inf, windows=scoring, block_tokens=TUNE_BLOCK
+                )
+                tuned_s = time.monotonic() - before_s - hessians_s - made_s
+        kept_s = MARGIN * (hessians_s + TRIES * made_s + tuned_s)
+    told = world.tell(torch.tensor([kept_s], dtype=torch.float64))
+    learner.restart()
+    if world.speaks:
+        print(
+            f"rehearsed: Hessians {hessians_s:.1f} s, GPTQ and packing {made_s:.1f} s, mixer {tuned_s:.1f} s; "
+            f"keeping {float(told):.1f} s"
+        )
+    return float(told)
 
 
-def run(training: sdk.Training, model: GPT, preset: Preset) -> None:
-    """Train, tune the mixer and write the artifact."""
-    shards, held_out = hold_out(
-        [shard.tokens() for shard in training.shards], preset.held_out_tokens
+def _random_batches(learner: Learner, rows: int, count: int) -> list[torch.Tensor]:
+    shape = (max(1, rows), learner.preset.windows.length + 1)
+    generator = torch.Generator().manual_seed(0)
+    vocab_size = learner.model.config.vocab_size
+    return [torch.randint(0, vocab_size, shape, generator=generator) for _ in range(count)]
+
+
+def run(training: sdk.Training | None, ready: Prepared) -> None:
+    """Train, export and write the artifact; rank 0 brings what the judge handed over, the others None."""
+    learner, world = ready.learner, ready.learner.world
+    preset = learner.preset
+    told = json.loads(world.tell_bytes(_facts(training)))
+    deadline_s = told["deadline_s"]
+    loader, calibration, held_out = None, None, np.zeros(0, dtype=np.uint16)
+    if training is not None:
+        shards, held_out = hold_out(
+            [shard.tokens() for shard in training.shards], preset.held_out_tokens
+        )
+        loader = _loader(preset, world, shards, preset.batch_windows, training.seed)
+        calibration = _loader(
+            preset, world, shards, preset.calibration.batch_windows, training.seed + 1
+        )
+        weights = sum(parameter.numel() for parameter in learner.model.parameters())
+        print(f"{weights:,} weights; {loader.windows_per_epoch} windows an epoch; {told}")
+    progress = fit(
+        learner,
+        loader,
+        deadline_s=deadline_s - ready.reserve_s,
+        cap_bytes=told["room_bytes"],
     )
-    windows = Windows(shards, preset.windows.length)
-    print(f"{sum(p.numel() for p in model.parameters()):,} parameters, {len(windows)} windows")
-    fit(model, windows, preset, seed=training.seed, deadline_s=training.deadline_s)
     started_s = time.monotonic()
-    built = export(model, preset)
-    until_s = training.deadline_s - 0.5 * preset.reserve_s
-    built.mixer_weights = tune_mixer(built, held_out, until_s=until_s)
-    tuned_s = time.monotonic()
-    blob = built.to_bytes()
-    (training.out / artifact.FILE_NAME).write_bytes(blob)
+    _choose_weights(learner, held_out)
+    hessians = _calibrate(learner, calibration)
+    world.leave()
+    if training is None:
+        return
+    print(f"calibrated in {time.monotonic() - started_s:.1f} s")
+    write(ready, hessians, held_out, training, progress, told["room_bytes"])
     print(
-        f"mixer weights {', '.join(f'{weight:.3f}' for weight in built.mixer_weights)} in "
-        f"{tuned_s - started_s:.1f} s; packed {len(blob):,} bytes in {time.monotonic() - tuned_s:.1f} s; "
-        f"{training.deadline_s - time.monotonic():.1f} s to spare"
+        f"exported in {time.monotonic() - started_s:.1f} s; "
+        f"{deadline_s - time.monotonic():.1f} s to spare"
     )
+
+
+def _facts(training: sdk.Training | None) -> bytes:
+    if training is None:
+        return b""
+    room_bytes = artifact_room(Path(__file__).parent, training.cap_bytes)
+    return json.dumps({"deadline_s": training.deadline_s, "room_bytes": room_bytes}).encode()
+
+
+def _loader(
+    preset: Preset, world: World, shards: list[Tokens], batch_windows: int, seed: int
+) -> Loader:
+    return Loader(
+        shards,
+        length=preset.windows.length,
+        batch_windows=batch_windows,
+        seed=seed,
+        pin=world.device.type == "cuda" and world.size == 1,
+    )
+
+
+def _choose_weights(learner: Learner, held_out: Tokens) -> None:
+    """Leave in the model whichever is better on held-out train text: its weights or their average."""
+    if learner.average is None:
+        return
+    world, length = learner.world, learner.preset.windows.length
+    better = torch.zeros(1)
+    if world.speaks and len(held_out) > length:
+        count = (len(held_out) - 1) // length
+        at = np.arange(count)[:, None] * length + np.arange(length + 1)
+        tokens_BT = torch.from_numpy(held_out[at].astype(np.int64))
+        own = learner.nats(tokens_BT)
+        learner.average.swap()
+        averaged = learner.nats(tokens_BT)
+        learner.average.swap()
+        better[0] = float(averaged < own)
+        print(f"held-out train text: weights {own:.4f} nats, their average {averaged:.4f}")
+    if float(world.tell(better)):
+        learner.average.swap()
+
+
+def _calibrate(learner: Learner, loader: Iterator[torch.Tensor] | None) -> Hessians:
+    preset, world = learner.preset, learner.world
+    config = preset.calibration
+    with learner.unrounded() as model:
+        return collect(model, _calibration_text(model, preset, world, loader), world)
+
+
+def _calibration_text(
+    model: GPT, preset: Preset, world: World, loader: Iterator[torch.Tensor] | None
+) -> Iterator[torch.Tensor]:
+    config, length = preset.calibration, preset.windows.length
+    generator = torch.Generator(world.device).manual_seed(world.rank)
+    for _ in range(config.batches):
+        if config.source == "generated":
+            rows = config.batch_windows // world.size
+            yield generate(
+                model, rows, length, temperature=config.temperature, generator=generator
+            )
+            continue
+        tokens_BT = torch.empty((config.batch_windows, length + 1), dtype=torch.int64)
+        if loader is not None:
+            tokens_BT = next(loader)
+        yield world.tell(tokens_BT)[world.rank :: world.size, :-1]
+
+
+def write(
+    ready: Prepared,
+    hessians: Hessians,
+    held_out: Tokens,
+    training: sdk.Training,
+    progress: Progress,
+    room_bytes: int,
+) -> None:
+    """Quantise, fit the cap, tune the mixer and leave both files in the judge's folder."""
+    preset, model = ready.learner.preset, ready.learner.model
+    exporter = Exporter(model, hessians, preset.quantise, preset.windows)
+    fitted = exporter.fit(
+        cap_bytes=room_bytes,
+        step=progress.planned_step or preset.quantise.smallest_step,
+        until_s=training.deadline_s - 0.5 * ready.reserve_s,
+    )
+    cost = exporter.costs[fitted.step]
+    print(
+        f"{len(fitted.blob):,} bytes in {fitted.tries} tries; gave up {fitted.gave_up}; "
+        f"{cost.floored:.1%} of rows have the smallest step; "
+        f"loss {cost.loss:.4g}, to nearest {cost.nearest_loss:.4g}"
+    )
+    (training.out / artifact.WEIGHTS).write_bytes(fitted.blob)
+    built = artifact.from_bytes(fitted.blob)
+    built.mixer = preset.mixer
+    if preset.use_mixer:
+        until_s = training.deadline_s - 0.2 * ready.reserve_s
+        built.mixer_weights = tune_mixer(
+            built,
+            held_out,
+            until_s=until_s,
+            windows=_with_weights(ready.scoring, built),
+            block_tokens=TUNE_BLOCK if ready.scoring is not None else 1024,
+        )
+    (training.out / artifact.MIXER).write_bytes(built.mixer_bytes())
+    print(f"mixer weights {', '.join(f'{weight:.3f}' for weight in built.mixer_weights)}")
+
+
+def _with_weights(scoring: SlidingModel | None, built: artifact.Artifact) -> SlidingModel | None:
+    if scoring is not None:
+        scoring.load(built.build().state_dict())
+    return scoring
 
 
 def main() -> None:
     """Prepare what needs no data, ask for it, and run."""
-    connection = sdk.connect()
-    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    world = join()
+    connection = sdk.connect() if world.speaks else None
+    torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // world.size))
+    # float32 products on tensor cores: their factors are bfloat16 numbers here, which fit.
+    torch.backends.cuda.matmul.allow_tf32 = True
     preset = PRESETS[os.environ.get("SUBMISSION_PRESET", "smoke")]
-    model = build(preset, connection.opening.vocab_size, connection.opening.seed)
-    run(connection.ready(), model, preset)
+    opening = json.loads(world.tell_bytes(_opened(connection)))
+    wanted = os.environ.get("SUBMISSION_ATTENTION", "sdpa")
+    with attention.preferring(wanted):
+        choice = attention.choose(wanted, world.device, preset.model.head_size)
+        if world.speaks:
+            print(choice.reason)
+        ready = prepare(preset, world, **opening, attend=choice.attend)
+        run(connection.ready() if connection is not None else None, ready)
+
+
+def _opened(connection: sdk.Connection | None) -> bytes:
+    if connection is None:
+        return b""
+    opening = connection.opening
+    return json.dumps({"vocab_size": opening.vocab_size, "seed": opening.seed}).encode()
 
 
 if __name__ == "__main__":

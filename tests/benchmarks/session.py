@@ -161,12 +161,12 @@ def _challenged_again(run: Run, counts: ruleset.Challenges) -> float:
 def accept_per_s(tokens: int = 8 << 20, block_tokens: int = 131_072) -> float:
     """Return the tokens a second that the contest-sized mixer accepts, on a Zipfian stream."""
     from submission.mixer import MatchModel
-    from submission.presets import CONTEST
+    from submission.presets import RECORD
 
     weight_V = 1.0 / np.arange(1, VOCAB + 1)
     rng = np.random.default_rng(2)
     stream_T = rng.choice(VOCAB, tokens, p=weight_V / weight_V.sum())
-    mixer = MatchModel(CONTEST.mixer)
+    mixer = MatchModel(RECORD.mixer)
     watch = Stopwatch()
     for first in range(0, tokens, block_tokens):
         mixer.accept(stream_T, first, min(block_tokens, tokens - first))
@@ -178,13 +178,13 @@ def lone_forward_s(repeats: int = 20) -> tuple[float, str]:
     import torch
 
     from submission.model import GPT
-    from submission.presets import CONTEST
+    from submission.presets import RECORD
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     name = torch.cuda.get_device_name() if device == "cuda" else (machine.describe().cpu or "CPU")
-    model = GPT(CONTEST.model).to(device).eval()
+    model = GPT(RECORD.model).to(device).eval()
     kind = torch.bfloat16 if device == "cuda" else torch.float32
-    tokens_BT = torch.randint(0, CONTEST.model.vocab_size, (1, 2048), device=device)
+    tokens_BT = torch.randint(0, RECORD.model.vocab_size, (1, 2048), device=device)
     times = []
     with torch.inference_mode(), torch.autocast(device, dtype=kind, enabled=device == "cuda"):
         for _ in range(repeats if device == "cuda" else 3):

@@ -71,6 +71,7 @@ class Scene:
                 data_in_load=False,
             ),
             vocab_size=8,
+            cap_bytes=1000,
             passed_env=self.passed,
             listener=self.listener,
         )

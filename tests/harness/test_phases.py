@@ -38,6 +38,7 @@ print(json.dumps({"open": vocab, "data": told, "cwd": os.getcwd(), "env": dict(o
     assert data["shards"] == 1
     assert data["out"] == str(scene.folder / "output")
     assert data["train_s"] == PLENTY_S
+    assert data["cap_bytes"] == 1000
     assert before_s + PLENTY_S < data["deadline_s"] < now_s() + PLENTY_S
     assert said["cwd"] == str(scene.folder / "code")
     assert (said["home"], said["tmp"]) == ([], [])

@@ -74,7 +74,7 @@ def test_the_surface_is_frozen():
     assert fields == {
         "Opening": ["phase", "vocab_size", "block_tokens", "tokens", "seed"],
         "TrainFile": ["name", "descriptor", "size_bytes"],
-        "Training": ["shards", "tokenizer", "out", "seed", "train_s", "deadline_s"],
+        "Training": ["shards", "tokenizer", "out", "seed", "train_s", "deadline_s", "cap_bytes"],
     }
 
 
@@ -280,11 +280,13 @@ def test_train_files_arrive_as_they_are_on_disk(tmp_path_factory, shards, tokeni
         channel.send_json(Kind.OPEN, {**OPENING, "phase": "train", "seed": 7})
         channel.receive(Kind.READY, memoryview(b""))
         facts = {**handover.facts(), "out": "/o", "train_s": 2.5, "deadline_s": 99.0}
+        facts["cap_bytes"] = 12
         channel.send_files(Kind.DATA, facts, handover.descriptors)
         thread.join(10.0)
     training = got[0]
     try:
         assert (training.seed, training.train_s, training.deadline_s) == (7, 2.5, 99.0)
+        assert training.cap_bytes == 12
         assert training.out == Path("/o")
         assert [file.name for file in training.shards] == [path.name for path in paths]
         assert [file.tokens().tolist() for file in training.shards] == [s.tolist() for s in shards]

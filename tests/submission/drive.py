@@ -95,6 +95,7 @@ def train(manifest: dict, work: Path, data: Dataset, args: argparse.Namespace) -
         "out": str(work / "out"),
         "train_s": args.train_s,
         "deadline_s": time.monotonic() + args.train_s,
+        "cap_bytes": args.cap_bytes,
     }
     started = time.monotonic()
     descriptors = tuple(os.open(file, os.O_RDONLY) for file in files)
@@ -165,6 +166,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--tokens", type=int, default=131_072)
     parser.add_argument("--train-s", type=float, default=120.0)
+    parser.add_argument("--cap-bytes", type=int, default=1_000_000)
     parser.add_argument(
         "--env", action="append", default=[], help="of the scorer; runs it once more"
     )

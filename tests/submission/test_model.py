@@ -13,8 +13,9 @@ from submission.presets import PRESETS
 from tests.submission.tiny import MODEL, VOCAB, random_model
 
 
-def test_the_contest_preset_has_the_weights_of_the_original():
-    model = GPT(PRESETS["contest"].model)
+@pytest.mark.parametrize("name", ["h100", "record"])
+def test_the_large_presets_have_the_weights_of_the_original(name):
+    model = GPT(PRESETS[name].model)
     assert sum(parameter.numel() for parameter in model.parameters()) == 27_201_116
 
 
@@ -107,10 +108,11 @@ def test_attention_is_softmax_of_scaled_products(heads):
     query_heads, kv_heads = heads
     q = torch.randn(2, query_heads, 7, 8)
     k, v = torch.randn(2, 2, kv_heads, 7, 8)
+    got = attend(*(x.transpose(1, 2) for x in (q, k, v))).transpose(1, 2)
     k_all, v_all = (x.repeat_interleave(query_heads // kv_heads, dim=1) for x in (k, v))
     scores = q @ k_all.mT / math.sqrt(8)
     scores = scores.masked_fill(torch.ones(7, 7).triu(1).bool(), -math.inf)
-    assert torch.allclose(attend(q, k, v), scores.softmax(-1) @ v_all, atol=1e-5)
+    assert torch.allclose(got, scores.softmax(-1) @ v_all, atol=1e-5)
 
 
 def test_no_position_sees_a_later_input():
@@ -133,6 +135,8 @@ def test_no_position_sees_a_later_input():
         {"unet": False},
         {"smear": False},
         {"exclusive": False},
+        {"residual_mix": False},
+        {"logit_cap": 0.0},
     ],
 )
 def test_each_part_can_be_left_out_and_matters(switch):
@@ -142,14 +146,54 @@ def test_each_part_can_be_left_out_and_matters(switch):
     kept = {name: value for name, value in whole.state_dict().items() if name in part.state_dict()}
     part.load_state_dict(kept)
     assert part(ids).shape == (1, 16, 16)
-    assert not torch.allclose(whole(ids), part(ids), atol=1e-3)
+    told, other = (model.logits(20.0 * model(ids)) for model in (whole, part))
+    assert not torch.allclose(told, other, atol=1e-3)
+
+
+def test_positions_that_are_asked_for_alone_are_the_same():
+    model, generator = random_model(), torch.Generator().manual_seed(4)
+    ids = torch.randint(0, VOCAB, (3, 16), generator=generator)
+    first_B = torch.tensor([0, 5, 12])
+    with torch.no_grad():
+        whole, part = model(ids), model(ids, wanted=(first_B, 4))
+    for row, first in enumerate(first_B):
+        assert torch.allclose(part[row], whole[row, first : first + 4], atol=1e-5)
+
+
+def test_a_tap_sees_what_the_matrices_are_fed_with():
+    """Rebuilds each layer's output from what was tapped: u + s Attn + s' MLP."""
+    model, seen = random_model(), {}
+    ids = torch.arange(16)[None]
+    with torch.no_grad():
+        plain = model(ids)
+        tapped = model(ids, tap=lambda kind, layer, x: seen.setdefault((kind, layer), x))
+    assert torch.equal(plain, tapped)
+    layers = MODEL.layers
+    assert set(seen) == {(k, n) for k in ("qkv", "o", "up", "down") for n in range(layers)}
+    for layer in range(layers):
+        h = torch.nn.functional.leaky_relu(seen["up", layer] @ model.up[layer].mT, 0.5).square()
+        assert torch.allclose(seen["down", layer], h, atol=1e-4)
+        assert seen["qkv", layer].shape == seen["o", layer].shape == (1, 16, MODEL.width)
+
+
+def test_half_precision_stays_near():
+    model = random_model()
+    half = GPT(MODEL, dtype=torch.bfloat16)
+    half.load_state_dict(model.state_dict())
+    ids = torch.arange(16)[None]
+    with torch.no_grad():
+        exact, rounded = model(ids), half(ids)
+    assert rounded.dtype == torch.bfloat16
+    assert half.logits(rounded.float()).dtype == torch.float32
+    assert (rounded.float() - exact).norm() < 0.1 * exact.norm()
 
 
 def test_rotation_makes_products_depend_on_the_distance():
     torch.manual_seed(1)
     cos, sin = rotary_tables(32, 4, 100.0)
-    q, k = torch.randn(2, 1, 1, 1, 8).expand(2, 1, 1, 32, 8)
-    products = (rotate(q, cos, sin) @ rotate(k, cos, sin).mT)[0, 0]
+    q, k = torch.randn(2, 1, 1, 1, 8).expand(2, 1, 32, 1, 8)
+    q, k = (rotate(x, cos.unsqueeze(1), sin.unsqueeze(1)) for x in (q, k))
+    products = q[0, :, 0] @ k[0, :, 0].mT
     for distance in range(-8, 9):
         diagonal = torch.diagonal(products, distance)
         assert torch.allclose(diagonal, diagonal[:1].expand_as(diagonal), atol=1e-4)
@@ -158,9 +202,9 @@ def test_rotation_makes_products_depend_on_the_distance():
 
 def test_exclusion_leaves_nothing_along_the_own_value():
     torch.manual_seed(2)
-    y, v = torch.randn(1, 4, 5, 8), torch.randn(1, 2, 5, 8)
+    y, v = torch.randn(1, 5, 4, 8), torch.randn(1, 5, 2, 8)
     left = exclude_own(y, v)
-    along = (left * v.repeat_interleave(2, dim=1)).sum(-1)
+    along = (left * v.repeat_interleave(2, dim=2)).sum(-1)
     assert along.abs().max() < 1e-5
     assert torch.allclose(exclude_own(left, v), left, atol=1e-5)
 

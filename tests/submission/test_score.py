@@ -178,9 +178,10 @@ def test_empty_blocks_and_tokens_outside_the_vocabulary():
 
 
 def test_an_artifact_comes_back_as_it_was(tmp_path):
-    path = tmp_path / artifact.FILE_NAME
-    path.write_bytes(ARTIFACT.to_bytes())
-    back = artifact.load(path)
+    weights = tmp_path / artifact.WEIGHTS
+    weights.write_bytes(ARTIFACT.to_bytes())
+    (tmp_path / artifact.MIXER).write_bytes(ARTIFACT.mixer_bytes())
+    back = artifact.load(tmp_path)
     assert (back.model, back.windows, back.mixer) == (
         ARTIFACT.model,
         ARTIFACT.windows,
@@ -189,6 +190,11 @@ def test_an_artifact_comes_back_as_it_was(tmp_path):
     assert back.mixer_weights == ARTIFACT.mixer_weights
     stream = np.arange(30, dtype=np.uint32)
     assert np.array_equal(Scorer(back).score(stream), scorer().score(stream))
-    path.write_bytes(ARTIFACT.to_bytes()[:-1])
-    with pytest.raises(CorruptBlobError):
-        artifact.load(path)
+    weights.write_bytes(ARTIFACT.to_bytes()[:-1])
+    with pytest.raises(CorruptBlobError, match="digest"):
+        artifact.load(tmp_path)
+    weights.write_bytes(ARTIFACT.to_bytes())
+    for broken in (b"{", b"[]", b'{"format": 1}'):
+        (tmp_path / artifact.MIXER).write_bytes(broken)
+        with pytest.raises(CorruptBlobError, match="export again"):
+            artifact.load(tmp_path)

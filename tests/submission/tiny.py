@@ -4,12 +4,14 @@ from dataclasses import replace
 
 import torch
 
-from submission.artifact import Artifact
+from submission.artifact import Artifact, from_bytes
+from submission.export import Exporter, QuantiseConfig
+from submission.hessians import collect
 from submission.mixer import MixerConfig
 from submission.model import GPT, ModelConfig
-from submission.optimiser import Schedule
-from submission.presets import SMOKE
-from submission.train import export
+from submission.parallel import World
+from submission.presets import SMOKE, CalibrationConfig
+from submission.schedule import Schedule
 from submission.windows import WindowConfig
 
 VOCAB = 40
@@ -32,11 +34,13 @@ MODEL = ModelConfig(
 PRESET = replace(
     SMOKE,
     model=MODEL,
-    schedule=Schedule(steps=3, warmdown_steps=2),
+    schedule=Schedule(steps=3, warmdown=0.7),
     windows=WindowConfig(length=16, stride=4, batch_windows=3),
     mixer=MixerConfig(lengths=(1, 2, 3), table_bits=10),
     batch_windows=2,
-    smallest=64,
+    micro_windows=2,
+    quantise=QuantiseConfig(smallest=64, smallest_step=1e-3),
+    calibration=CalibrationConfig(batches=2, batch_windows=4),
     held_out_tokens=200,
     reserve_s=0.0,
 )
@@ -52,7 +56,15 @@ def random_model(seed: int = 0) -> GPT:
     return model
 
 
+def exporter(model: GPT, preset=PRESET) -> Exporter:
+    """Return one whose Hessians come from random tokens."""
+    ids_BT = torch.randint(0, VOCAB, (8, 16), generator=torch.Generator().manual_seed(0))
+    hessians = collect(model, [ids_BT], World(device=torch.device("cpu")))
+    return Exporter(model, hessians, preset.quantise, preset.windows)
+
+
 def random_artifact(mixer_weights: tuple[float, ...] = (0.5, 0.4, 0.9)) -> Artifact:
-    built = export(random_model(), PRESET)
+    built = from_bytes(exporter(random_model()).make(1e-3))
+    built.mixer = PRESET.mixer
     built.mixer_weights = mixer_weights
     return built
