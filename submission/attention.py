@@ -34,6 +34,8 @@ KERNELS = {
     "flash": (("flash_attn", "flash_attn_func"),),
 }
 """Where each package keeps its function; the first that imports is taken."""
+IN_TORCH = {"flash4": "FA4", "flash3": "FA3"}
+"""Names under which torch, where it knows the package, makes it the flash kernel of its own attention."""
 NAMES = ("sdpa", "math", *KERNELS)
 
 
@@ -76,10 +78,12 @@ def choose(wanted: str, device: torch.device, head_size: int = 64) -> Choice:
     if device.type != "cuda":
         return _fallback(wanted, f"it needs a GPU and this is {device.type}")
     try:
-        kernel = _imported(wanted)
-        error = relative_error(kernel, device, head_size=head_size)
+        kernel = _within_torch(wanted) or _imported(wanted)
+        with preferring(wanted):
+            error = relative_error(kernel, device, head_size=head_size)
     except Exception as problem:  # whatever a foreign kernel raises: the fallback must still run
-        return _fallback(wanted, f"{type(problem).__name__}: {str(problem).splitlines()[0][:200]}")
+        words = (str(problem).splitlines() or [""])[0][:200]
+        return _fallback(wanted, f"{type(problem).__name__}: {words}")
     if not error < TOLERANCE:
         return _fallback(wanted, f"it differs from plain attention by {error:.2e}")
     reason = f"attention: {wanted}, as asked; {error:.1e} from plain attention"
@@ -125,22 +129,35 @@ def _with_gradients(
 
 @contextmanager
 def preferring(name: str) -> Iterator[None]:
-    """Let `attend` use cuDNN before flash before plain kernels ("math": plain ones alone) in this block.
+    """Let `attend` use cuDNN before flash before plain kernels in this block.
 
-    What is traced or compiled inside keeps the choice. Without a GPU torch takes what it has.
+    "math" allows plain ones alone; the names of flash packages put torch's flash kernel first. What is traced
+    or compiled inside keeps the choice. Without a GPU torch takes what it has.
     """
     from torch.nn.attention import SDPBackend, sdpa_kernel
 
     backends = [SDPBackend.MATH]
     if name != "math":
-        backends = [
-            SDPBackend.CUDNN_ATTENTION,
-            SDPBackend.FLASH_ATTENTION,
-            SDPBackend.EFFICIENT_ATTENTION,
-            SDPBackend.MATH,
-        ]
+        backends = [SDPBackend.CUDNN_ATTENTION, SDPBackend.FLASH_ATTENTION]
+        if name in KERNELS:
+            backends.reverse()
+        backends += [SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
     with sdpa_kernel(backends, set_priority=True):
         yield
+
+
+def _within_torch(name: str) -> Attend | None:
+    """Return `attend` with the package as torch's flash kernel, which a compiled graph can hold, or None."""
+    from torch.nn import attention
+
+    activate = getattr(attention, "activate_flash_attention_impl", None)
+    if activate is None or name not in IN_TORCH:
+        return None
+    try:
+        activate(IN_TORCH[name])
+    except (ImportError, RuntimeError, ValueError):
+        return None
+    return attend
 
 
 def _imported(name: str) -> Attend:
@@ -157,6 +174,8 @@ def _imported(name: str) -> Attend:
 
 
 def _causal(kernel: Callable[..., object]) -> Attend:
+    # Foreign code is called, not traced: a compiled graph ends before it and begins anew behind it.
+    @torch.compiler.disable
     def attend_with(
         q_BTNH: torch.Tensor, k_BTKH: torch.Tensor, v_BTKH: torch.Tensor
     ) -> torch.Tensor:
@@ -170,5 +189,10 @@ def _causal(kernel: Callable[..., object]) -> Attend:
 
 
 def _fallback(wanted: str, why: str) -> Choice:
+    from torch.nn import attention
+
+    restore = getattr(attention, "restore_flash_attention_impl", None)
+    if restore is not None and wanted in IN_TORCH:
+        restore()
     reason = f"attention: sdpa instead of {wanted}, because {why}"
     return Choice(name="sdpa", attend=attend, reason=reason)

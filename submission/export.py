@@ -136,8 +136,7 @@ def estimated_bytes(
     Each matrix is coded with the frequencies of its own codes, as a compressor that adapts would.
     """
     total = sum(
-        sizing.entropy_bytes(array.view(np.int8) if array.itemsize == 1 else array.view(np.uint8))
-        for array in rest.values()
+        sizing.entropy_bytes(np.ascontiguousarray(array).view(np.int8)) for array in rest.values()
     )
     for bank_NRC in banks.values():
         codes_NRC, scale_NR = nearest(bank_NRC, bits, step)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 
 import torch
 
+from submission import kernels
 from submission.attention import Attend, attend
 from submission.average import Average
 from submission.export import planned_step
@@ -53,6 +54,8 @@ class Learner:
         dtype = torch.bfloat16 if self._gpu else torch.float32
         self.model = GPT(config, dtype=dtype).to(world.device)
         self.model.attend = attend
+        if preset.kernels and kernels.available(world.device):
+            self.model.kernels = kernels
         self.rounding = SoftRound(preset.quantise.gptq.bits).to(world.device)
         self._loss: Callable[..., torch.Tensor] = self.model.loss
         if preset.compile:

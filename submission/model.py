@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from types import ModuleType
 from typing import NamedTuple, Protocol
 
 import torch
@@ -114,6 +115,8 @@ class GPT(nn.Module):
         self.config = config
         self.dtype = dtype
         self.attend: Attend = attend
+        self.kernels: ModuleType | None = None
+        """The module kernels.py, where training may use it; else plain torch."""
         self.rounding: nn.Module | None = None
         """What banks go through before they are used: SoftRound while training, else nothing."""
         c = config
@@ -283,19 +286,16 @@ class GPT(nn.Module):
         tap: Tap | None,
     ) -> torch.Tensor:
         damping = 1.0 / math.sqrt(layer.depth + 1)
-        u_BTD = x_BTD
-        if layer.resid_mix is not None:
-            u_BTD = layer.resid_mix[0] * x_BTD + layer.resid_mix[1] * x0_BTD
-        y_BTD = self._attention(layer, damping * rms(u_BTD), value_BTC, tap)
+        u_BTD, h_BTD = self._mixed(x_BTD, x0_BTD, layer.resid_mix, damping)
+        y_BTD = self._attention(layer, h_BTD, value_BTC, tap)
         if wanted is not None:
             u_BTD, y_BTD = take(u_BTD, *wanted), take(y_BTD, *wanted)
-        a_BTD = add_product(u_BTD, y_BTD, layer.w_o)
-        h_BTD = damping * rms(a_BTD)
+        a_BTD, h_BTD = self._added(u_BTD, functional.linear(y_BTD, layer.w_o), damping)
         h_BTM = functional.leaky_relu(functional.linear(h_BTD, layer.up), 0.5).square()
         if tap is not None:
             tap("up", layer.depth, h_BTD)
             tap("down", layer.depth, h_BTM)
-        return add_product(a_BTD, h_BTM, layer.down)
+        return a_BTD + functional.linear(h_BTM, layer.down)
 
     def _attention(
         self,
@@ -306,40 +306,58 @@ class GPT(nn.Module):
     ) -> torch.Tensor:
         """Return what the layer's W_o is applied to."""
         c = self.config
-        batch, length, _ = h_BTD.shape
-        kv_width = c.kv_heads * c.head_size
         # One product for all three: the input is read once.
         w_qkv = torch.cat((layer.w_q, layer.w_k, layer.w_v))
         joint_BTC = functional.linear(h_BTD, w_qkv)
-        q_BTC, k_BTC, v_BTC = joint_BTC.split((c.width, kv_width, kv_width), dim=-1)
+        q_BTNH, k_BTKH, v_BTKH = self._heads(joint_BTC, layer.q_gain)
         if value_BTC is not None:
-            v_BTC = v_BTC + value_BTC
-        q_BTNH = q_BTC.view(batch, length, c.query_heads, c.head_size)
-        k_BTKH = k_BTC.view(batch, length, c.kv_heads, c.head_size)
-        v_BTKH = v_BTC.view(batch, length, c.kv_heads, c.head_size)
-        q_BTNH = self._rotate(rms(q_BTNH)) * layer.q_gain.unsqueeze(-1)
-        y_BTNH = self.attend(q_BTNH, self._rotate(rms(k_BTKH)), v_BTKH)
+            v_BTKH = v_BTKH + value_BTC.unflatten(-1, (c.kv_heads, c.head_size))
+        y_BTNH = self.attend(q_BTNH, k_BTKH, v_BTKH)
         if c.exclusive:
-            y_BTNH = exclude_own(y_BTNH, v_BTKH)
-        y_BTD = y_BTNH.reshape(batch, length, c.width)
+            y_BTNH = self._excluded(y_BTNH, v_BTKH)
+        y_BTD = y_BTNH.flatten(2, 3)
         if tap is not None:
             tap("qkv", layer.depth, h_BTD)
             tap("o", layer.depth, y_BTD)
         return y_BTD
 
-    def _rotate(self, x_BTNH: torch.Tensor) -> torch.Tensor:
-        length = x_BTNH.shape[1]
-        cos_T1H = self._cast(self.cos_TH[:length]).unsqueeze(1)
-        return rotate(x_BTNH, cos_T1H, self._cast(self.sin_TH[:length]).unsqueeze(1))
+    # The four parts that move much memory and compute little, each in one pass where there are kernels for it.
 
+    def _mixed(
+        self, x_BTD: torch.Tensor, x0_BTD: torch.Tensor, mix_2D: torch.Tensor | None, damping: float
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        if mix_2D is None:
+            return x_BTD, damping * rms(x_BTD)
+        if self.kernels is not None:
+            return self.kernels.mix_norm(x_BTD, x0_BTD, mix_2D, damping)
+        u_BTD = mix_2D[0] * x_BTD + mix_2D[1] * x0_BTD
+        return u_BTD, damping * rms(u_BTD)
 
-def add_product(
-    x_BTD: torch.Tensor, y_BTC: torch.Tensor, weight_DC: torch.Tensor
-) -> torch.Tensor:
-    """Return x + y W^T, the sum inside the product's kernel."""
-    batch, length, width = x_BTD.shape
-    total = torch.addmm(x_BTD.flatten(0, 1), y_BTC.flatten(0, 1), weight_DC.mT)
-    return total.view(batch, length, width)
+    def _added(
+        self, u_BTD: torch.Tensor, o_BTD: torch.Tensor, damping: float
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        if self.kernels is not None:
+            return self.kernels.add_norm(u_BTD, o_BTD, damping)
+        a_BTD = u_BTD + o_BTD
+        return a_BTD, damping * rms(a_BTD)
+
+    def _heads(
+        self, joint_BTC: torch.Tensor, gain_N: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        c, length = self.config, joint_BTC.shape[1]
+        cos_TH, sin_TH = self._cast(self.cos_TH[:length]), self._cast(self.sin_TH[:length])
+        if self.kernels is not None:
+            return self.kernels.qkv_split(joint_BTC, gain_N, cos_TH, sin_TH, c.kv_heads)
+        joint_BTNH = joint_BTC.unflatten(-1, (-1, c.head_size))
+        parts = (c.query_heads, c.kv_heads, c.kv_heads)
+        q_BTNH, k_BTKH, v_BTKH = joint_BTNH.split(parts, dim=2)
+        q_BTNH = rotate(rms(q_BTNH), cos_TH.unsqueeze(1), sin_TH.unsqueeze(1))
+        k_BTKH = rotate(rms(k_BTKH), cos_TH.unsqueeze(1), sin_TH.unsqueeze(1))
+        return q_BTNH * gain_N.unsqueeze(-1), k_BTKH, v_BTKH
+
+    def _excluded(self, y_BTNH: torch.Tensor, v_BTKH: torch.Tensor) -> torch.Tensor:
+        own = exclude_own if self.kernels is None else self.kernels.exclude_own
+        return own(y_BTNH, v_BTKH)
 
 
 def take(x_BTD: torch.Tensor, first_B: torch.Tensor, count: int) -> torch.Tensor:

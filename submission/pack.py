@@ -35,6 +35,8 @@ CHUNK_BYTES = 1 << 20
 SAMPLE_BYTES = 1 << 20
 """Codes of each array on which its order is tried out."""
 LARGEST_BODY_BYTES = (1 << 32) - 1
+_NONSENSE = (brotli.error, struct.error, ValueError, TypeError, LookupError, RecursionError)
+"""What Brotli, struct, json and numpy raise on it. A MemoryError would be the machine's."""
 _LENGTH = struct.Struct("<I")
 _SIZES = struct.Struct("<II")
 
@@ -106,16 +108,7 @@ def unpack(blob: bytes, *, workers: int | None = None) -> tuple[dict[str, Array]
         (size,) = _LENGTH.unpack_from(body)
         head = json.loads(body[_LENGTH.size : _LENGTH.size + size])
         return _arrays(body, _LENGTH.size + size, head["arrays"]), head["meta"]
-    # What Brotli, struct, json and numpy raise on nonsense; a MemoryError would be the machine's.
-    except (
-        brotli.error,
-        struct.error,
-        ValueError,
-        LookupError,
-        TypeError,
-        OverflowError,
-        RecursionError,
-    ) as error:
+    except _NONSENSE as error:
         raise CorruptBlobError(
             f"the blob does not hold what its header says: {error}; export again"
         ) from None

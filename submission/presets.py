@@ -69,6 +69,8 @@ class Preset:
     """Seconds kept for the export where it is not rehearsed; else the least that is kept."""
     rehearse: bool = False
     """Run the export once before the clock starts, and keep as much time as that took, with a margin."""
+    kernels: bool = True
+    """Use the fused kernels of kernels.py where there is a GPU with Triton."""
     compile: bool = False
     """Compile the training step and the scorer's passes, before the clock starts."""
 

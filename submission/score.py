@@ -52,6 +52,8 @@ class Scorer:
         # Beyond `accepted` lies scratch: the tokens that a question brings are laid there and forgotten.
         self._stream_T = np.zeros(tokens + 1, dtype=np.int64)
         self.accepted = 0
+        nothing = np.zeros((0, 2))
+        self._kept = (0, nothing.astype(np.int64), nothing)
 
     def score(self, block_T: Tokens) -> Floats:
         """Return the nats of each token of the block."""
@@ -60,10 +62,9 @@ class Scorer:
             return np.empty(0)
         target_T = self._stream_T[first : first + count]
         if self._matches is None:
-            logp_T1 = self._windows.picked(self._stream_T, first, target_T[:, None])
-            return np.maximum(-logp_T1[:, 0], 0.0)
+            return np.maximum(-self._picked(first, target_T[:, None])[:, 0], 0.0)
         hints = self._matches.hints(self._stream_T, first, count)
-        logp_T2 = self._windows.picked(self._stream_T, first, _asked(target_T, hints))
+        logp_T2 = self._picked(first, _asked(target_T, hints))
         return mix_nats(-logp_T2[:, 0], target_T, hints, logp_T2[:, 1], self._weights)
 
     def accept(self, block_T: Tokens) -> None:
@@ -92,6 +93,25 @@ class Scorer:
         log_q_T = self._windows.picked(self._stream_T, first, _asked(target_T, hints))[:, 1]
         return hints, np.where(hints.token_T == NO_HINT, 0.0, log_q_T)
 
+    def _picked(self, first: int, token_TK: npt.NDArray[np.int64]) -> Floats:
+        """Return the model's log-probabilities of these tokens, and keep them for the next question.
+
+        What was worked out for the same history and the same beginning of a block is taken again: the model
+        would give it once more. A question that differs in its last token costs one window, not a block.
+        """
+        kept_first, kept_TK, kept = self._kept
+        same = 0
+        if kept_first == first:
+            shorter = min(len(kept_TK), len(token_TK))
+            differs = np.flatnonzero((kept_TK[:shorter] != token_TK[:shorter]).any(axis=1))
+            same = int(differs[0]) if len(differs) else shorter
+        logp_TK = kept[:same]
+        if same < len(token_TK):
+            more_TK = self._windows.picked(self._stream_T, first + same, token_TK[same:])
+            logp_TK = np.concatenate([logp_TK, more_TK]) if same else more_TK
+        self._kept = (first, token_TK, logp_TK)
+        return logp_TK
+
     def _lay(self, tokens_T: Tokens) -> tuple[int, int]:
         """Write tokens beyond the history; return where they begin and how many they are."""
         first, count = self.accepted, len(tokens_T)
@@ -112,7 +132,7 @@ def _asked(target_T: npt.NDArray[np.int64], hints: Hints) -> npt.NDArray[np.int6
 
 
 def ready_windows(
-    built: Artifact, devices: Sequence[torch.device], attend: attention.Attend
+    built: Artifact, devices: Sequence[torch.device], choice: attention.Choice
 ) -> SlidingModel:
     """Return the artifact's model on these devices, compiled and run once where they are GPUs."""
     gpu = devices[0].type == "cuda"
@@ -121,10 +141,12 @@ def ready_windows(
         for device in devices
     ]
     for model in models:
-        model.attend = attend
+        model.attend = choice.attend
     windows = SlidingModel(models, built.windows, compiled=gpu)
     if gpu:
-        windows.warm_up()
+        # What is compiled here keeps the kernel that it found.
+        with attention.preferring(choice.name):
+            windows.warm_up()
     return windows
 
 
@@ -146,14 +168,13 @@ def make_scorer(opening: sdk.Opening) -> Scorer:
         built,
         tokens=opening.tokens + opening.block_tokens,
         mixer=os.environ.get("SUBMISSION_MIXER", "1") != "0",
-        windows=ready_windows(built, devices, choice.attend),
+        windows=ready_windows(built, devices, choice),
     )
 
 
 def main() -> None:
     """Answer the judge until it closes."""
-    with attention.preferring(os.environ.get("SUBMISSION_ATTENTION", "sdpa")):
-        sdk.serve(make_scorer)
+    sdk.serve(make_scorer)
 
 
 if __name__ == "__main__":

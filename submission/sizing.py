@@ -20,8 +20,9 @@ LARGEST_FACTOR = 2.0**16
 times it is still a float16."""
 LARGEST_LEAP = 16.0
 """Between one step and the next on the estimate's word alone."""
-LEAST_GROWTH = 0.00125
-"""Of the logarithm of the step after the first blob that is too large; four times as much after each."""
+LEAST_LEAP = 0.00125
+"""Of the step's logarithm after the first blob, in search of one that fits or of one that does not; four
+times as much after each."""
 STEEPEST = 0.25
 """Powers of the step by which the estimate's error may be expected to go on changing."""
 ESTIMATES = 8
@@ -127,8 +128,8 @@ class _Search:
     points: list[_Point] = field(default_factory=list)
     known: dict[float, float] = field(default_factory=dict)
     """Logarithms of estimates by those of their steps."""
-    in_a_row: int = 0
-    """How often the same end of the bracket has moved last, negative for misses."""
+    widths: list[float] = field(default_factory=list)
+    """Of the bracket, each time that a step within it was asked for."""
 
     @property
     def tries(self) -> int:
@@ -140,9 +141,7 @@ class _Search:
         error = _log(len(blob)) - self._log_estimate(log_step)
         point = _Point(step, len(blob), log_step, error)
         self.points.append(point)
-        fits = len(blob) <= self.cap_bytes
-        self.in_a_row = max(self.in_a_row, 0) + 1 if fits else min(self.in_a_row, 0) - 1
-        if not fits:
+        if len(blob) > self.cap_bytes:
             self.coarsest_miss = point
             return
         self.finest_fit = point
@@ -156,7 +155,7 @@ class _Search:
             return False
         full = self.best.bytes >= self.cap_bytes * (1 - self.slack)
         fit, miss = self.finest_fit, self.coarsest_miss
-        together = miss is not None and fit.log_step - miss.log_step < 1e-9
+        together = miss is not None and fit.log_step - miss.log_step < 1e-6
         return full or together or fit.step <= self.smallest_step
 
     def next_step(self) -> float:
@@ -179,25 +178,31 @@ class _Search:
                 f"nothing fits under the cap of {self.cap_bytes:,} bytes: the smallest of {self.tries} "
                 f"blobs, with steps up to {largest:.4g}, has {smallest:,}; make the model smaller"
             )
-        least = miss.log_step + LEAST_GROWTH * 4.0 ** (self.tries - 1)
+        least = miss.log_step + self._least_leap()
         leap = miss.log_step + math.log(LARGEST_LEAP)
         guess = self._root(miss.log_step, leap, self._trend(miss))
-        return min(math.exp(max(guess, least)), largest)
+        step = math.exp(max(guess, least))
+        return step if step < largest / 2 else largest
 
     def _finer(self, fit: _Point) -> float:
         leap = fit.log_step - math.log(LARGEST_LEAP)
         guess = self._root(leap, fit.log_step, self._trend(fit))
-        return max(math.exp(guess), self.smallest_step)
+        most = fit.log_step - self._least_leap()
+        return max(math.exp(min(guess, most)), self.smallest_step)
 
     def _between(self, miss: _Point, fit: _Point) -> float:
-        if abs(self.in_a_row) > 2:
-            # One end stands still: the estimate misleads.
-            return math.exp((miss.log_step + fit.log_step) / 2)
-
+        width = fit.log_step - miss.log_step
+        self.widths.append(width)
+        if len(self.widths) > 2 and width > self.widths[-3] / 2:
+            # The estimate misleads, or one end stands still.
+            return math.exp(miss.log_step + width / 2)
         guess = self._root(miss.log_step, fit.log_step, _line(miss, fit, math.inf))
         # Rounding may put it on an end, which is known already.
-        inset = (fit.log_step - miss.log_step) / 64
+        inset = width / 64
         return math.exp(min(max(guess, miss.log_step + inset), fit.log_step - inset))
+
+    def _least_leap(self) -> float:
+        return min(LEAST_LEAP * 4.0 ** (self.tries - 1), math.log(LARGEST_FACTOR))
 
     def _trend(self, last: _Point) -> Callable[[float], float]:
         # Beyond all that was tried, a line through two noisy points could lead anywhere.
@@ -264,14 +269,14 @@ class _Search:
                 f"the step had to grow from {first:.4g} to {step:.4g} "
                 f"({_per_cent(step / first - 1)} % coarser) to bring {sizes}"
             )
+        finest = ", the finest asked for," if step <= self.smallest_step else ""
         if step < first:
             return (
-                f"nothing: the step could shrink from {first:.4g} to {step:.4g} "
+                f"nothing: the step could shrink from {first:.4g} to {step:.4g}{finest.rstrip(',')} "
                 f"({_per_cent(1 - step / first)} % finer), which brings {sizes}"
             )
-        which = "the finest asked for" if step <= self.smallest_step else "as asked for"
         return (
-            f"nothing: {best.bytes:,} bytes at step {step:.4g}, {which}, "
+            f"nothing: {best.bytes:,} bytes at step {step:.4g}{finest or ', as asked for,'} "
             f"{cap - best.bytes:,} below the cap of {cap:,}"
         )
 

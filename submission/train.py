@@ -288,10 +288,10 @@ def main() -> None:
     preset = PRESETS[os.environ.get("SUBMISSION_PRESET", "smoke")]
     opening = json.loads(world.tell_bytes(_opened(connection)))
     wanted = os.environ.get("SUBMISSION_ATTENTION", "sdpa")
-    with attention.preferring(wanted):
-        choice = attention.choose(wanted, world.device, preset.model.head_size)
-        if world.speaks:
-            print(choice.reason)
+    choice = attention.choose(wanted, world.device, preset.model.head_size)
+    if world.speaks:
+        print(choice.reason)
+    with attention.preferring(choice.name):
         ready = prepare(preset, world, **opening, attend=choice.attend)
         run(connection.ready() if connection is not None else None, ready)
 

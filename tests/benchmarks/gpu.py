@@ -141,7 +141,7 @@ def train_part(options: argparse.Namespace) -> Table:
         "operations a token, MFLOP": " + ".join(f"{n / 1e6:.1f} {k}" for k, n in per_token.items()),
         "model TFLOP/s": sum(per_token.values()) * count / step_ms / 1e9,
     }
-    return {**table, **_shares(step, learner, step_ms)}
+    return {**table, **_shares(step, learner, step_ms, options.kernels)}
 
 
 def _step_times_ms(learner: Learner, tokens_BT: torch.Tensor, repeats: int) -> list[float]:
@@ -163,7 +163,9 @@ KINDS = (
 )
 
 
-def _shares(step: Callable[[], None], learner: Learner, step_ms: float) -> Table:
+def _shares(
+    step: Callable[[], None], learner: Learner, step_ms: float, shown: int
+) -> Table:
     """Sum kernel times of two steps by kind; the optimiser's are those that run inside its call."""
     from torch.profiler import ProfilerActivity, profile
 
@@ -194,7 +196,7 @@ def _shares(step: Callable[[], None], learner: Learner, step_ms: float) -> Table
     if learner.average is not None:
         ms = timed_ms(learner.average.update, 10)
         table["of which average, ms"] = f"{ms:.2f} ({ms / step_ms:.1%})"
-    for name, ms in sorted(names.items(), key=lambda pair: -pair[1])[:14]:
+    for name, ms in sorted(names.items(), key=lambda pair: -pair[1])[:shown]:
         table[f"  {name[:90]}"] = f"{ms:.2f}"
     return table
 
@@ -247,7 +249,7 @@ def score_part(options: argparse.Namespace) -> Table:
     built = artifact.Artifact(stored=stored, model=preset.model, windows=preset.windows)
     choice = attention.choose(options.kernel, torch.device("cuda"))
     before = time.monotonic()
-    windows = ready_windows(built, [torch.device("cuda")], choice.attend)
+    windows = ready_windows(built, [torch.device("cuda")], choice)
     load_s = time.monotonic() - before
     scorer = Scorer(built, tokens=400_000, windows=windows)
     stream_T = np.random.default_rng(0).integers(0, VOCAB, 262_144).astype(np.uint32)
@@ -290,6 +292,7 @@ def main() -> int:
     parser.add_argument("--micro", type=int, default=64)
     parser.add_argument("--kernel", choices=attention.NAMES, default="sdpa")
     parser.add_argument("--repeats", type=int, default=20)
+    parser.add_argument("--kernels", type=int, default=12, help="slowest kernels to name")
     parser.add_argument("--exports", type=int, default=2)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()

@@ -9,7 +9,7 @@ from unittest import mock
 import brotli
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -59,14 +59,15 @@ def refused(blob):
         tracemalloc.stop()
 
 
-@given(NAMED, META, st.integers(20, 200))
+@given(NAMED, META, st.integers(40, 400))
 def test_round_trip_is_bit_exact_over_any_number_of_chunks(arrays, meta, chunk_bytes):
     back, back_meta = unpack(pack(arrays, meta, quality=1, workers=1, chunk_bytes=chunk_bytes))
     assert back_meta == meta
     assert_same(back, arrays)
 
 
-@given(NAMED, st.integers(20, 90))
+@settings(max_examples=50)
+@given(NAMED, st.integers(40, 200))
 def test_neither_bytes_nor_arrays_depend_on_the_number_of_threads(arrays, chunk_bytes):
     alone, three = (
         pack(arrays, {"a": 1}, quality=1, workers=workers, chunk_bytes=chunk_bytes)
@@ -225,6 +226,7 @@ HUGE = (1 << 32) - 1
         (forge(BODY, chunks=[ZEROS]), "holds fewer or more"),
         (forge(BODY, chunk_bytes=10, chunks=[ZEROS] * -(-len(BODY) // 10)), "fewer or more"),
     ],
+    ids=lambda value: value if isinstance(value, str) else "blob",
 )
 def test_sizes_that_lie_are_refused_and_take_no_memory(blob, says):
     sentence, peak = refused(blob)
