@@ -1,6 +1,6 @@
 """What each part of the system is worth: trains a preset with one part off at a time, on one's own machine.
 
-    python -m submission.ablate --data runs/.data/synthetic-1 --seeds 1,2,3 [--preset smoke] [--parts muon,qat]
+    python -m submission.ablate --data runs/.data/synthetic-1 --seeds 1,2,3 [--parts muon,qat]
 
 DATA is a folder as `harness data build` or a first `harness run` leaves it. For each part the table has the
 nats per token of the validation text without it, and the difference to the whole system over the same seeds,
@@ -107,7 +107,13 @@ class _Shard:
 
 
 def trained(
-    preset: Preset, shards: Sequence[Path], val_T: Tokens, *, seed: int, cap_bytes: int, train_s: float
+    preset: Preset,
+    shards: Sequence[Path],
+    val_T: Tokens,
+    *,
+    seed: int,
+    cap_bytes: int,
+    train_s: float,
 ) -> Result:
     """Train, export and score one variant."""
     started_s = time.monotonic()
@@ -214,7 +220,9 @@ def _options() -> argparse.Namespace:
         parser.error("--seeds: whole numbers by commas, as in 1,2,3")
     for split in ("train", "val"):
         if not list((options.data / split).glob("*.bin")):
-            parser.error(f"--data {options.data}: no {split}/*.bin; build it with harness data build")
+            parser.error(
+                f"--data {options.data}: no {split}/*.bin; build it with harness data build"
+            )
     return options
 
 

@@ -1,4 +1,4 @@
-"""What crosses into the scorer besides code: the weights as a packed blob, and the mixer's few numbers beside it.
+"""What crosses into the scorer besides code: the packed weights, and the mixer's few numbers beside them.
 
 Two files, because the mixer is tuned on the weights as they were packed. Does not train, tune or score.
 """

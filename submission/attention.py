@@ -53,7 +53,8 @@ def attend(q_BTNH: torch.Tensor, k_BTKH: torch.Tensor, v_BTKH: torch.Tensor) -> 
     """Return softmax(q k^T / sqrt(H)) v, each position seeing itself and what is before it.
 
     Query head n reads key-value head n // (N / K). Any floating type; the result has the shape of `q_BTNH`.
-    Runs whichever kernels `preferring` allows. Source: grouped queries, Ainslie et al. 2023 (arXiv:2305.13245).
+    Runs whichever kernels `preferring` allows. Source: grouped queries, Ainslie et al. 2023
+    (arXiv:2305.13245).
     """
     y_BNTH = functional.scaled_dot_product_attention(
         q_BTNH.transpose(1, 2),
@@ -68,8 +69,9 @@ def attend(q_BTNH: torch.Tensor, k_BTKH: torch.Tensor, v_BTKH: torch.Tensor) -> 
 def choose(wanted: str, device: torch.device, head_size: int = 64) -> Choice:
     """Return the kernel named `wanted` if it gives right answers on `device`, else `sdpa` with the reason.
 
-    A package's kernel is tried once, on a small random problem, forward and backward, against `math`: one that
-    cannot be imported, fails or differs is not used. Raises ValueError for a name that is not in NAMES.
+    A package's kernel is tried once, on a small random problem, forward and backward, against `math`: one
+    that cannot be imported, fails or differs is not used. Raises ValueError for a name that is not in
+    NAMES.
     """
     if wanted not in NAMES:
         raise ValueError(f"attention {wanted!r} is unknown; use one of {', '.join(NAMES)}")

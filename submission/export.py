@@ -170,7 +170,7 @@ def planned_step(model: GPT, config: QuantiseConfig, cap_bytes: int) -> float:
 
 
 def artifact_room(folder: Path, cap_bytes: int) -> int:
-    """Return how many bytes the weights may have, so that all that the manifest in FOLDER declares fits the cap.
+    """Return how many bytes the weights may have, so that all that FOLDER's manifest declares fits the cap.
 
     Code and manifest are what they are; `MIXER_ROOM` is kept for the mixer's own file.
     """

@@ -171,9 +171,7 @@ def _round_softly(learner: Learner, progress: Progress, factor: float, cap_bytes
     learner.rounding.set(alpha=alpha, smallest_step=progress.planned_step)
 
 
-def _share(
-    world: World, preset: Preset, batches: Iterator[torch.Tensor] | None
-) -> torch.Tensor:
+def _share(world: World, preset: Preset, batches: Iterator[torch.Tensor] | None) -> torch.Tensor:
     """Return this rank's windows of rank 0's next batch."""
     if batches is not None:
         tokens_BT = next(batches)

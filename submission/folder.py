@@ -27,7 +27,7 @@ def manifest(text: str, preset: str, gpus: int) -> str:
     if preset != "smoke":
         changes += [("block_tokens = 1024", f"block_tokens = {BLOCK_TOKENS}")]
     if gpus > 1:
-        launch = '"torch.distributed.run", "--standalone", "--nproc-per-node={}"'.format(gpus)
+        launch = f'"torch.distributed.run", "--standalone", "--nproc-per-node={gpus}"'
         changes += [('"-m", "submission.train"', f'"-m", {launch}, "-m", "submission.train"')]
     for old, new in changes:
         if text.count(old) != 1:

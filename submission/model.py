@@ -2,7 +2,8 @@
 
 Shapes: B batch, T positions, D model width, V vocabulary, N query heads, K key-value heads, H head
 dimension, L layers, M MLP width, R any number of selected positions. Weights of the same kind in different
-layers are stacked into one "bank" (layers first), which lets the optimiser treat them as one batch of matrices.
+layers are stacked into one "bank" (layers first), which lets the optimiser treat them as one batch of
+matrices.
 
 Does not know about windows, history or the mixer (score.py), nor how it is stored (quantise.py, pack.py).
 Source: the system described in docs/submission.md, after contest pull request #1302.
@@ -192,8 +193,9 @@ class GPT(nn.Module):
     ) -> torch.Tensor:
         """Return the normed last hidden state, (B, T, D), of token ids, int64, T <= max_length.
 
-        With `wanted` = (first_B, count) only that of the positions first_B .. first_B + count - 1 of each row is
-        worked out, (B, count, D): the last layer's MLP is spared for the others, and no result changes.
+        With `wanted` = (first_B, count) only that of the positions first_B .. first_B + count - 1 of each
+        row is worked out, (B, count, D): the last layer's MLP is spared for the others, and no result
+        changes.
         """
         c = self.config
         x0_BTD = self._inputs(ids_BT)
@@ -211,7 +213,9 @@ class GPT(nn.Module):
             if stack and depth >= c.skips:
                 skip_BTD = skip_weights[depth - c.skips] * stack.pop()
                 x_BTD = torch.lerp(skip_BTD, x_BTD, skip_gates[depth - c.skips])
-            own_BTC = value_BTC * value_scales[late] if value_BTC is not None and late >= 0 else None
+            own_BTC = (
+                value_BTC * value_scales[late] if value_BTC is not None and late >= 0 else None
+            )
             last = wanted if depth == c.layers - 1 else None
             x_BTD = self._block(layer, x_BTD, x0_BTD, own_BTC, last, tap)
             if depth < c.skips:
@@ -225,7 +229,9 @@ class GPT(nn.Module):
         Source of the cap: Gemma 2 (arXiv:2408.00118), section 2.
         """
         cap = self.config.logit_cap
-        raw_RV = functional.linear(hidden_RD, self._cast(self.embedding).to(hidden_RD.dtype)).float()
+        raw_RV = functional.linear(
+            hidden_RD, self._cast(self.embedding).to(hidden_RD.dtype)
+        ).float()
         return cap * torch.tanh(raw_RV / cap) if cap else raw_RV
 
     def loss(self, ids_BT: torch.Tensor, targets_BT: torch.Tensor) -> torch.Tensor:
@@ -321,7 +327,8 @@ class GPT(nn.Module):
             tap("o", layer.depth, y_BTD)
         return y_BTD
 
-    # The four parts that move much memory and compute little, each in one pass where there are kernels for it.
+    # The four parts that move much memory and compute little, each in one pass where there are kernels
+    # for it.
 
     def _mixed(
         self, x_BTD: torch.Tensor, x0_BTD: torch.Tensor, mix_2D: torch.Tensor | None, damping: float

@@ -1,8 +1,9 @@
 """The processes that train together: one a GPU under torchrun, or just this one.
 
-Rank 0 alone speaks with the judge, reads the data and writes the artifact. What the others must know travels by
-two groups: a gloo group for tokens and decisions (in main memory, ahead of the GPU), and the device's own (NCCL
-on GPUs, gloo on CPUs) for gradients and weights. With one process every function here is the identity.
+Rank 0 alone speaks with the judge, reads the data and writes the artifact. What the others must know
+travels by two groups: a gloo group for tokens and decisions (in main memory, ahead of the GPU), and the
+device's own (NCCL on GPUs, gloo on CPUs) for gradients and weights. With one process every function here
+is the identity.
 
 Shapes: N matrices of a bank, R rows, C columns, S ranks.
 Does not start processes: torchrun does. Does not recover from a rank that dies: torchrun ends the others.

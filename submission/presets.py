@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from submission.export import QuantiseConfig
-from submission.gptq import GptqConfig
 from submission.mixer import MixerConfig
 from submission.model import ModelConfig
 from submission.optimiser import OptimiserConfig
@@ -64,7 +63,7 @@ class Preset:
     use_mixer: bool = True
     """Off: the mixing weights stay those that change nothing."""
     held_out_tokens: int
-    """Tail of the train tokens on which weights are compared and the mixer is tuned, and nothing is trained."""
+    """Tail of the train tokens, on which weights are compared and the mixer is tuned; never trained on."""
     reserve_s: float
     """Seconds kept for the export where it is not rehearsed; else the least that is kept."""
     rehearse: bool = False

@@ -1,9 +1,10 @@
 """Soft-round quantisation-aware training: weights move towards the grid that the quantiser will put them on.
 
 Shapes: N matrices of a bank, R rows, C columns.
-A weight W with step s becomes s * soft_round(W / s). The sharpness alpha, the switch and the smallest step are
-tensors, so that a compiled graph reads their present values; a Python number would be folded into the graph and
-never looked at again. Does not choose codes or store anything: see gptq.py and quantise.py.
+A weight W with step s becomes s * soft_round(W / s). The sharpness alpha, the switch and the smallest
+step are tensors, so that a compiled graph reads their present values; a Python number would be folded
+into the graph and never looked at again. Does not choose codes or store anything: see gptq.py and
+quantise.py.
 """
 
 from __future__ import annotations
@@ -27,8 +28,9 @@ def soft_round(z: torch.Tensor, alpha: torch.Tensor) -> torch.Tensor:
 class SoftRound(nn.Module):
     """Replaces each bank by its soft-rounded self while it is on; its three numbers are tensors of the graph.
 
-    `bits` bounds the codes as the quantiser does: a row's step is max|row| / (2^(bits-1) - 1), or `smallest_step`
-    where that is more. Off, the weights pass unchanged, to the bit. Nothing is part of `state_dict`.
+    `bits` bounds the codes as the quantiser does: a row's step is max|row| / (2^(bits-1) - 1), or
+    `smallest_step` where that is more. Off, the weights pass unchanged, to the bit. Nothing is part of
+    `state_dict`.
     """
 
     def __init__(self, bits: int) -> None:

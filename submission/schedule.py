@@ -1,4 +1,4 @@
-"""When training ends, and how fast it goes until then: by steps, or by the judge's clock where that comes first.
+"""When training ends, and how fast it goes until then: by steps, or by the judge's clock if that is first.
 
 Does not read a clock: whoever trains says what it showed.
 """

@@ -58,7 +58,7 @@ class Prepared:
 def prepare(
     preset: Preset, world: World, *, vocab_size: int, seed: int, attend: Attend = attention.attend
 ) -> Prepared:
-    """Return a learner at its first weights, with everything compiled and rehearsed that the preset asks for."""
+    """Return a learner at its first weights; what the preset asks for is compiled and rehearsed."""
     learner = Learner(preset, world, vocab_size=vocab_size, seed=seed, attend=attend)
     scoring = None
     if preset.compile:
@@ -120,8 +120,8 @@ def rehearse(learner: Learner, scoring: SlidingModel | None) -> float:
     learner.restart()
     if world.speaks:
         print(
-            f"rehearsed: Hessians {hessians_s:.1f} s, GPTQ and packing {made_s:.1f} s, mixer {tuned_s:.1f} s; "
-            f"keeping {float(told):.1f} s"
+            f"rehearsed: Hessians {hessians_s:.1f} s, GPTQ and packing {made_s:.1f} s, "
+            f"mixer {tuned_s:.1f} s; keeping {float(told):.1f} s"
         )
     return float(told)
 
@@ -211,7 +211,6 @@ def _choose_weights(learner: Learner, held_out: Tokens) -> None:
 
 def _calibrate(learner: Learner, loader: Iterator[torch.Tensor] | None) -> Hessians:
     preset, world = learner.preset, learner.world
-    config = preset.calibration
     with learner.unrounded() as model:
         return collect(model, _calibration_text(model, preset, world, loader), world)
 
@@ -224,9 +223,7 @@ def _calibration_text(
     for _ in range(config.batches):
         if config.source == "generated":
             rows = config.batch_windows // world.size
-            yield generate(
-                model, rows, length, temperature=config.temperature, generator=generator
-            )
+            yield generate(model, rows, length, temperature=config.temperature, generator=generator)
             continue
         tokens_BT = torch.empty((config.batch_windows, length + 1), dtype=torch.int64)
         if loader is not None:

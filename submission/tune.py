@@ -30,8 +30,8 @@ def tune_mixer(
 ) -> tuple[float, ...]:
     """Return mixing weights fitted on held-out train tokens, as far as time allows.
 
-    Hints and rates are those that a scorer would have had. `windows` is the artifact's model where it is ready
-    already. Without time or hints the weights are NEUTRAL.
+    Hints and rates are those that a scorer would have had. `windows` is the artifact's model where it is
+    ready already. Without time or hints the weights are NEUTRAL.
     """
     scorer = Scorer(built, tokens=len(held_out), windows=windows)
     seen = []

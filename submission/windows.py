@@ -2,12 +2,12 @@
 
 Windows are anchored at absolute stream positions: window j has the targets [j*stride, (j+1)*stride) and
 reaches back to (j+1)*stride - length, or to the start of the stream. So the context of a position, between
-length - stride + 1 and length tokens, does not depend on how the stream is cut into blocks, nor on whether one
-position is asked for or a thousand.
+length - stride + 1 and length tokens, does not depend on how the stream is cut into blocks, nor on
+whether one position is asked for or a thousand.
 
-On a GPU every pass has one shape, whatever is asked: `batch_windows` windows of `length` inputs, the spare ones
-empty. So the same compiled kernels answer for a position each time, and give the same bits. On a CPU, passes
-are as small as the question, and differ in the last digits of float32.
+On a GPU every pass has one shape, whatever is asked: `batch_windows` windows of `length` inputs, the
+spare ones empty. So the same compiled kernels answer for a position each time, and give the same bits. On
+a CPU, passes are as small as the question, and differ in the last digits of float32.
 
 Shapes: T positions, B windows of a batch, W inputs of a window, D model width, V vocabulary, K tokens asked
 about at each position.
@@ -89,7 +89,7 @@ def _threads(count: int) -> Iterator[None]:
 
 
 class SlidingModel:
-    """A model that answers for any run of stream positions; several copies on several GPUs share the batches."""
+    """A model that answers for any run of stream positions; copies on several GPUs share the batches."""
 
     def __init__(
         self, models: Sequence[GPT], config: WindowConfig, *, compiled: bool = False
@@ -137,7 +137,7 @@ class SlidingModel:
 
     @torch.inference_mode()
     def _passes(self, stream_T: Tokens, first: int, count: int) -> Iterator[torch.Tensor]:
-        """Yield log-probabilities, (some positions, V) float64, in order; a GPU may still be at work on them."""
+        """Yield log-probabilities, (some positions, V) float64, in order, perhaps still being worked out."""
         windows = cover(self.config, first, count)
         work = self._weights * sum(window.end - window.begin for window in windows)
         lone = not self._one_shape and work < LONE_WORK

@@ -3,8 +3,8 @@
     python -m tests.benchmarks.gpu [--part attention|train|export|score] [--kernel sdpa] [--json FILE]
 
 Without --part all parts run. Each prints a table; every figure is a median of repeats in this one run. Needs
-a GPU: on a CPU it says so and ends with status 2. Does not train anything worth having, and judges nothing: the
-judged run is tests/benchmarks/judged_gpu.py.
+a GPU: on a CPU it says so and ends with status 2. Does not train anything worth having, and judges
+nothing: the judged run is tests/benchmarks/judged_gpu.py.
 """
 
 from __future__ import annotations
@@ -108,9 +108,7 @@ def attention_part(_: argparse.Namespace) -> Table:
 def train_part(options: argparse.Namespace) -> Table:
     """Measure the training step of the whole model, and what its time goes into."""
     world = World(device=torch.device("cuda"))
-    preset = replace(
-        PRESETS["h100"], batch_windows=options.windows, micro_windows=options.micro
-    )
+    preset = replace(PRESETS["h100"], batch_windows=options.windows, micro_windows=options.micro)
     choice = attention.choose(options.kernel, world.device)
     started = time.monotonic()
     learner = Learner(preset, world, vocab_size=VOCAB, seed=1, attend=choice.attend)
@@ -163,9 +161,7 @@ KINDS = (
 )
 
 
-def _shares(
-    step: Callable[[], None], learner: Learner, step_ms: float, shown: int
-) -> Table:
+def _shares(step: Callable[[], None], learner: Learner, step_ms: float, shown: int) -> Table:
     """Sum kernel times of two steps by kind; the optimiser's are those that run inside its call."""
     from torch.profiler import ProfilerActivity, profile
 

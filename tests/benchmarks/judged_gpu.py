@@ -3,9 +3,10 @@
     python -m tests.benchmarks.judged_gpu --data WIKI [--also FINEWEB] [--seeds 1337] [--out runs]
 
 Lays out the preset `h100`, runs `harness run` on it with tests/benchmarks/h100.toml (300 s to train, 300 s to
-score, 16,000,000 bytes), and prints the judge's own table, the trainer's log and, for --also, the nats that a fresh
-scorer credits to that folder's validation text. Ends with the judge's exit code. Without a GPU it says so and ends
-with status 2. Both folders must have been built with the same tokenizer (`harness data build --tokenizer`).
+score, 16,000,000 bytes), and prints the judge's own table, the trainer's log and, for --also, the nats
+that a fresh scorer credits to that folder's validation text. Ends with the judge's exit code. Without a
+GPU it says so and ends with status 2. Both folders must have been built with the same tokenizer (`harness
+data build --tokenizer`).
 """
 
 from __future__ import annotations
@@ -43,7 +44,9 @@ def judged(options: argparse.Namespace) -> int:
 def elsewhere(run: Run, seed: int, folder: Path) -> str:
     """Score the sealed artifact on another data folder's validation text; return a line."""
     data = open_dataset(folder)
-    context = run.context(Quiet(), {name: os.environ[name] for name in PASSED if name in os.environ})
+    context = run.context(
+        Quiet(), {name: os.environ[name] for name in PASSED if name in os.environ}
+    )
     nats = run.seed_folder(seed) / "nats-elsewhere.f64"
     scored = score(
         context,

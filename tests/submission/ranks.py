@@ -1,6 +1,6 @@
 """One rank of a training run on the CPU: started by test_parallel.py, writes its losses to a file.
 
-    RANK=0 WORLD_SIZE=2 MASTER_ADDR=127.0.0.1 MASTER_PORT=... python -m tests.submission.ranks OUT
+RANK=0 WORLD_SIZE=2 MASTER_ADDR=127.0.0.1 MASTER_PORT=... python -m tests.submission.ranks OUT
 """
 
 import json

@@ -22,7 +22,10 @@ def test_names_are_refused_or_chosen_aloud():
     for name in attention.KERNELS:
         choice = choose(name, CPU)
         assert (choice.name, choice.attend) == ("sdpa", attend)
-        assert choice.reason == f"attention: sdpa instead of {name}, because it needs a GPU and this is cpu"
+        assert (
+            choice.reason
+            == f"attention: sdpa instead of {name}, because it needs a GPU and this is cpu"
+        )
 
 
 @pytest.fixture

@@ -43,7 +43,8 @@ def test_each_matrix_gets_the_hessian_of_its_own_input():
     stored = stored_banks(mine.make(0.05))
     layers, total = MODEL.layers, 0.0
     inputs = {
-        "qo": [hessians["qkv"][i] for i in range(layers)] + [hessians["o"][i] for i in range(layers)],
+        "qo": [hessians["qkv"][i] for i in range(layers)]
+        + [hessians["o"][i] for i in range(layers)],
         "kv": [hessians["qkv"][i % layers] for i in range(2 * layers)],
         "up": list(hessians["up"]),
         "down": list(hessians["down"]),

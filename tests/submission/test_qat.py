@@ -68,7 +68,7 @@ def test_off_it_changes_no_bit():
 
 
 def test_the_grid_is_the_quantisers():
-    """Sharp rounding gives what rounding to nearest stores, for steps of the rows and for the smallest one."""
+    """Sharp rounding gives what rounding to nearest stores, at rows' own steps and at the smallest one."""
     from submission.export import nearest
 
     weight = torch.randn(2, 6, 50, generator=torch.Generator().manual_seed(1))

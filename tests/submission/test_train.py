@@ -1,4 +1,4 @@
-"""The trainer as a whole: it prepares without data, ends inside its time, and what it exports can be scored."""
+"""The trainer as a whole: it prepares without data, ends in time, and what it exports can be scored."""
 
 import json
 import socket
@@ -99,9 +99,7 @@ def test_preparing_leaves_no_trace():
     tokens_BT = torch.from_numpy(COUNTING[:34].astype(np.int64)).view(2, 17)
     losses = [float(ready.learner.step(tokens_BT, 1.0)) for ready in (touched, fresh)]
     assert losses[0] == losses[1]
-    pairs = zip(
-        touched.learner.model.parameters(), fresh.learner.model.parameters(), strict=True
-    )
+    pairs = zip(touched.learner.model.parameters(), fresh.learner.model.parameters(), strict=True)
     assert all(torch.equal(one, two) for one, two in pairs)
 
 
