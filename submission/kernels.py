@@ -1,13 +1,13 @@
-"""Parts of the model that move much memory and compute little, each as one pass: norms, heads, and their gradients.
+"""Parts of the model that move much memory and compute little, each forward and backward in one pass.
 
-Shapes: B batch, T positions, D model width, N query heads, K key-value heads, H head dimension, C = (N + 2K) H,
-P programs of a kernel; R stands for any leading dimensions, whose product is the number of tokens.
+Shapes: B batch, T positions, D model width, N query heads, K key-value heads, H head dimension,
+C = (N + 2K) H, P programs of a kernel; R stands for any leading dimensions: their product is the tokens.
 
-Each part is a public function, the same in plain torch (`plain_...`, for any type and size: what the tests compare
-with), and a custom op, forward and backward, which torch.compile leaves in one piece. The ops launch the kernels of
-triton_kernels.py, on the current stream of the current device; inputs that are not contiguous are copied first.
+Each part is a public function; the same in plain torch (`plain_...`, any type and size: what the tests
+compare with); and custom ops, which torch.compile leaves in one piece. The ops launch the kernels of
+triton_kernels.py on the current device and stream, and copy inputs that are not contiguous first.
 
-Does not choose between the two: whoever calls asks `available` first. Does not do matrix products or attention.
+Does not choose between the two: whoever calls asks `available`. No matrix products, no attention.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from torch.nn import functional
 EPS = torch.finfo(torch.float32).eps
 """What torch's rms_norm adds to the mean square by default, for bfloat16 as well."""
 MULTIPROCESSORS = 132
-"""Of an H100. A constant, not asked of the device: the order of sums over tokens, and so their bits, depends on it.
+"""Of an H100. A constant, not asked of the device: the order of sums over tokens, so their bits, hangs on it.
 
-Kernels that sum run as many programs as fit on it at a time, by their registers, and each takes its turn of blocks.
+Kernels that sum run as many programs as its registers hold at a time, and these take turns at the blocks.
 """
 
 
@@ -69,10 +69,10 @@ def qkv_split(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return q, k and v, (B, T, N or K, H) and contiguous, of the joint product [q | k | v].
 
-    Each head of q and k is divided by its rms and rotated as model.rotate does, by tables (T, half); q is multiplied
-    by its head's gain; v is copied. float32, bfloat16 or float16; N, K, H and half are powers of two, 2 half <= H.
-    Raises ValueError for anything else. The tables get no gradient. Source of the norm: Henry et al. 2020
-    (arXiv:2010.04245); of the rotation: Su et al. 2021 (arXiv:2104.09864).
+    Each head of q and k is divided by its rms and rotated as model.rotate does, by tables (T, half); q is
+    multiplied by its head's gain; v is copied. The tables get no gradient. float32, bfloat16 or float16;
+    N, K, H and half are powers of two, 2 half <= H. Raises ValueError for anything else.
+    Source: the norm, Henry et al. 2020 (arXiv:2010.04245); the rotation, Su et al. 2021 (arXiv:2104.09864).
     """
     heads, (length, half) = gain_N.shape[0], cos_TH.shape
     size = joint_BTC.shape[-1] // (heads + 2 * kv_heads)
@@ -80,8 +80,8 @@ def qkv_split(
     whole = joint_BTC.ndim == 3 and joint_BTC.shape[1:] == (length, (heads + 2 * kv_heads) * size)
     if not whole or sin_TH.shape != cos_TH.shape or 2 * half > size:
         raise ValueError(
-            f"{_shapes(joint_BTC, cos_TH, sin_TH)} are not (B, T, C) and (T, half) twice, of {heads} query and "
-            f"{kv_heads} key-value heads"
+            f"{_shapes(joint_BTC, cos_TH, sin_TH)} are not (B, T, C) and (T, half) twice, of {heads} "
+            f"query and {kv_heads} key-value heads"
         )
     return _qkv_split(joint_BTC, gain_N, cos_TH, sin_TH, kv_heads)
 
@@ -148,7 +148,7 @@ def _shapes(*tensors: Tensor) -> str:
 
 
 def _require(tensor: Tensor, **sizes: int) -> None:
-    """Raise ValueError for a type that the kernels do not read, and for sizes that are not powers of two."""
+    """Raise ValueError for a type that kernels do not read, or a size that is no power of two."""
     if tensor.dtype not in (torch.float32, torch.bfloat16, torch.float16):
         raise ValueError(f"{tensor.dtype} is none of float32, bfloat16 and float16")
     for name, size in sizes.items():
@@ -261,7 +261,7 @@ def _qkv_split_slopes(
     djoint = _like(joint)
     batch, length, heads, size = dq.shape
     rows, width = batch * length, heads * size
-    # Its registers let 7 programs run on a multiprocessor. Each leaves a row of sums for each token of a block.
+    # Its registers let 7 programs run on a multiprocessor. Each leaves as many rows as a block has tokens.
     programs = min(_programs(rows, width), 6 * MULTIPROCESSORS)
     shape = (programs * _block(width, warps=4), heads)
     dgain_PN = torch.empty(shape, dtype=torch.float32, device=joint.device)

@@ -34,6 +34,7 @@ Batch = tuple[int, torch.Tensor]
 
 HEADER_BYTES = 1024
 MAGIC, VERSION = 20240520, 1
+GOLDEN = (5**0.5 - 1) / 2
 
 
 def read_shard(path: Path) -> Tokens:
@@ -88,24 +89,31 @@ def _below(bits: np.random.PCG64, bound: int) -> int:
     return int(bits.random_raw()) % bound
 
 
+def coprime_near(wanted: float, count: int) -> int:
+    """Return the number of 1..count that is coprime to `count` and nearest to `wanted`, the larger of two."""
+    middle = round(wanted)
+    for away in itertools.count():
+        for candidate in (middle + away, middle - away):
+            if 1 <= candidate <= count and math.gcd(candidate, count) == 1:
+                return candidate
+    raise AssertionError("1 is coprime to everything")
+
+
 def visits(bits: np.random.PCG64, size: int, length: int) -> npt.NDArray[np.int64]:
     """Return the first tokens of the windows of one shard (C,) in the order of their visit.
 
-    Window k is block (start + k * stride) mod C, all of them once, as stride is coprime to C. It lies in
-    [C/8, 7C/8], so that consecutive visits are at least C/8 blocks apart; near C/2 there always is such a
-    number, and where C is 1 it is 1. C is 0 where size <= length.
-    Source: the trainer of contest pull request #1179, which takes any stride below C.
+    Window k is block (start + k * stride) mod C, all of them once, as stride is coprime to C. It is the one
+    nearest to the golden section of C, from either end: however few windows are visited, they lie about evenly
+    over the whole shard, and consecutive ones more than C/3 apart where C is large. C is 0 where size <= length.
+    Source: the trainer of contest pull request #1179, which takes any stride below C; the golden section,
+    Knuth, "The Art of Computer Programming", volume 3, section 6.4 (the three-gap theorem).
     """
     if size <= length:
         return np.empty(0, dtype=np.int64)
     phase = _below(bits, min(length, size - length))
     count = (size - 1 - phase) // length
     start = _below(bits, count)
-    low = -(-count // 8)
-    high = max(low, 7 * count // 8)
-    stride = low + _below(bits, high - low + 1)
-    while math.gcd(stride, count) != 1:
-        stride = low + _below(bits, high - low + 1)
+    stride = coprime_near(count * (GOLDEN if _below(bits, 2) else 1.0 - GOLDEN), count)
     return phase + (start + np.arange(count) * stride) % count * length
 
 

@@ -1,7 +1,7 @@
 """The Triton side of kernels.py: functions of pointers, one program a block of tokens.
 
-Shapes: D model width, N query heads, K key-value heads, G = N / K, H head dimension, C = (N + 2K) H, BLOCK tokens
-of one block, X rows of one block, I heads of one block, P programs. All but P are powers of two. A pointer has the
+Shapes: D model width, N query heads, K key-value heads, G = N / K, H head dimension, C = (N + 2K) H, BLOCK
+tokens, X rows and I heads of one block, P programs. D, N, K, H and BLOCK are powers of two. A pointer has the
 name of the array that it points to; arrays are contiguous, and `rows` is their number of tokens.
 
 Each kernel reads each input once and writes each output once. Mathematics is in float32, and nothing is
@@ -60,6 +60,7 @@ def _rms_slope(u, dh, damping):
 
 @triton.jit
 def mix_norm_forward(rows, x, x0, mix, u, h, damping, D: tl.constexpr, BLOCK: tl.constexpr):
+    """Write u = mix[0] x + mix[1] x0 and h = damping * u / rms(u)."""
     at, seen = _row_tile(tl.program_id(0), rows, D, BLOCK)
     column = tl.arange(0, D)[None, :]
     mixed = tl.load(mix + column).to(tl.float32) * _read(x, at, seen)
@@ -73,6 +74,7 @@ def mix_norm_forward(rows, x, x0, mix, u, h, damping, D: tl.constexpr, BLOCK: tl
 def mix_norm_backward(
     rows, du, dh, x, x0, mix, dx, dx0, dmix_P2D, damping, D: tl.constexpr, BLOCK: tl.constexpr
 ):  # fmt: skip
+    """Write the gradients of x and x0, and what each program adds to that of mix."""
     column = tl.arange(0, D)[None, :]
     mix_x = tl.load(mix + column).to(tl.float32)
     mix_x0 = tl.load(mix + D + column).to(tl.float32)
@@ -96,6 +98,7 @@ def mix_norm_backward(
 
 @triton.jit
 def add_norm_forward(rows, u, o, a, h, damping, D: tl.constexpr, BLOCK: tl.constexpr):
+    """Write a = u + o and h = damping * a / rms(a)."""
     at, seen = _row_tile(tl.program_id(0), rows, D, BLOCK)
     total = _stored(_read(u, at, seen) + _read(o, at, seen), a)
     tl.store(a + at, total, mask=seen)
@@ -104,6 +107,7 @@ def add_norm_forward(rows, u, o, a, h, damping, D: tl.constexpr, BLOCK: tl.const
 
 @triton.jit
 def add_norm_backward(rows, da, dh, a, d, damping, D: tl.constexpr, BLOCK: tl.constexpr):
+    """Write the gradient of u, which is that of o."""
     at, seen = _row_tile(tl.program_id(0), rows, D, BLOCK)
     slope = _rms_slope(_read(a, at, seen), _read(dh, at, seen), damping)
     tl.store(d + at, slope + _read(da, at, seen), mask=seen)
@@ -154,6 +158,7 @@ def qkv_split_forward(
     rows, joint, gain, cos, sin, q, k, v, length,
     N: tl.constexpr, K: tl.constexpr, H: tl.constexpr, HALF: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
+    """Write q and k, normed and rotated and q with its gain, and v, of joint = [q | k | v]."""
     C: tl.constexpr = (N + 2 * K) * H
     j_H = tl.arange(0, H)[None, :]
     row_q, head_q, seen_q = _heads(tl.program_id(0), rows, N, BLOCK)
@@ -188,6 +193,7 @@ def qkv_split_backward(
     rows, dq, dk, dv, joint, gain, cos, sin, djoint, dgain_PI, length,
     N: tl.constexpr, K: tl.constexpr, H: tl.constexpr, HALF: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
+    """Write the gradient of joint, and what each head of a block adds to that of gain."""
     C: tl.constexpr = (N + 2 * K) * H
     j_H = tl.arange(0, H)[None, :]
     gain_I = _gain(gain, N, BLOCK)
@@ -225,6 +231,7 @@ def _own_direction(v, at, seen):
 def exclude_own_forward(
     rows, y, v, z, K: tl.constexpr, G: tl.constexpr, H: tl.constexpr, BLOCK: tl.constexpr
 ):  # fmt: skip
+    """Write y less what lies along v."""
     j_H = tl.arange(0, H)[None, :]
     row_I, head_I, seen_I = _heads(tl.program_id(0), rows, K, BLOCK)
     at_I = _at(row_I, head_I, K * H, H)
@@ -241,6 +248,7 @@ def exclude_own_forward(
 def exclude_own_backward(
     rows, y, v, dz, dy, dv, K: tl.constexpr, G: tl.constexpr, H: tl.constexpr, BLOCK: tl.constexpr
 ):  # fmt: skip
+    """Write the gradients of y and v."""
     j_H = tl.arange(0, H)[None, :]
     row_I, head_I, seen_I = _heads(tl.program_id(0), rows, K, BLOCK)
     at_I = _at(row_I, head_I, K * H, H)

@@ -1,6 +1,7 @@
 """The fused kernels and their gradients against plain torch in float64, and plain torch against the model.
 
-Without a GPU the kernels run in Triton's interpreter: TRITON_INTERPRET=1 pytest tests/submission/test_kernels.py
+Without a GPU: TRITON_INTERPRET=1 pytest tests/submission/test_kernels.py, with numpy < 2.4, because the
+interpreter of triton 3.6 makes numbers of arrays of one element.
 """
 
 from __future__ import annotations
@@ -15,15 +16,13 @@ from hypothesis import strategies as st
 
 from submission import kernels, model
 
+pytestmark = pytest.mark.filterwarnings("ignore:Conversion of an array:DeprecationWarning")
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 TOLERANCE = {torch.float32: 1e-5, torch.bfloat16: 1e-2}
 DAMPING = 0.7
 
 needs_triton = pytest.mark.skipif(
     not kernels.available(DEVICE), reason="needs triton and a GPU, or TRITON_INTERPRET=1"
-)
-needs_gpu = pytest.mark.skipif(
-    DEVICE.type != "cuda" or not kernels.available(DEVICE), reason="needs triton and a GPU"
 )
 
 
@@ -255,13 +254,23 @@ def test_no_rows_are_no_trouble():
     assert not mix_2D.grad.any()
 
 
-@needs_gpu
+@needs_triton
 @each_case
 @each_type
+@pytest.mark.filterwarnings("default")  # the compiler's own
 def test_compiled_without_a_break(case, dtype):
     torch.manual_seed(7)
-    sizes = Sizes(batch=2, length=513, kv_heads=4, group=2, head_size=64, half=8)
-    check(case, *case.inputs(sizes, dtype), function=torch.compile(case.fused, fullgraph=True))
+    on_gpu = DEVICE.type == "cuda"
+    length = 513 if on_gpu else 5
+    sizes = Sizes(batch=2, length=length, kv_heads=4, group=2, head_size=64, half=8)
+    inputs, others = case.inputs(sizes, dtype)
+    # The interpreter's answers need no code from Inductor, which wants a C++ compiler.
+    backend = "inductor" if on_gpu else "aot_eager"
+    compiled = torch.compile(case.fused, fullgraph=True, backend=backend)
+    check(case, inputs, others, function=compiled)
+    slopes = slopes_like(case, inputs, others)
+    ours, eager = (with_gradients(f, inputs, others, slopes) for f in (compiled, case.fused))
+    assert all(torch.equal(a, b) for a, b in zip(ours, eager, strict=True))
 
 
 def test_the_plain_functions_are_those_of_the_model():

@@ -169,9 +169,9 @@ def test_an_estimate_off_by_a_constant_factor_needs_one_more_blob(off, factor):
 @given(st.integers(CAP + 1, 3 * CAP), STEPS)
 def test_what_never_fits_is_an_error_with_the_smallest_size(floor, step):
     make = Maker(lambda at: floor + 1_000 * step / at)
+    # The estimate says that a hair's breadth will do.
+    steep = lambda at: CAP * (step / at) ** 60
     with pytest.raises(ValueError, match=r"cap of 100,000 bytes.*make the model smaller") as caught:
-        # It says that a hair's breadth will do.
-        steep = lambda at: CAP * (step / at) ** 60
         fit(make, steep, cap_bytes=CAP, step=step, smallest_step=step, until_s=0.0)
     assert f"has {min(make.sizes):,}" in str(caught.value)
     assert len(make.steps) <= SEARCH
