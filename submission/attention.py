@@ -79,17 +79,24 @@ def choose(wanted: str, device: torch.device, head_size: int = 64) -> Choice:
         return Choice(name=wanted, attend=attend, reason=f"attention: {wanted}, as asked")
     if device.type != "cuda":
         return _fallback(wanted, f"it needs a GPU and this is {device.type}")
-    try:
-        kernel = _within_torch(wanted) or _imported(wanted)
-        with preferring(wanted):
-            error = relative_error(kernel, device, head_size=head_size)
-    except Exception as problem:  # whatever a foreign kernel raises: the fallback must still run
-        words = (str(problem).splitlines() or [""])[0][:200]
-        return _fallback(wanted, f"{type(problem).__name__}: {words}")
-    if not error < TOLERANCE:
-        return _fallback(wanted, f"it differs from plain attention by {error:.2e}")
-    reason = f"attention: {wanted}, as asked; {error:.1e} from plain attention"
-    return Choice(name=wanted, attend=kernel, reason=reason)
+    why = ""
+    for found in (_within_torch, _imported):
+        try:
+            kernel = found(wanted)
+            if kernel is None:
+                continue
+            with preferring(wanted):
+                error = relative_error(kernel, device, head_size=head_size)
+        except Exception as problem:  # whatever a foreign kernel raises: the fallback must still run
+            words = (str(problem).splitlines() or [""])[0][:200]
+            why = f"{type(problem).__name__}: {words}"
+        else:
+            if error < TOLERANCE:
+                reason = f"attention: {wanted}, as asked; {error:.1e} from plain attention"
+                return Choice(name=wanted, attend=kernel, reason=reason)
+            why = f"it differs from plain attention by {error:.2e}"
+        _forget(wanted)
+    return _fallback(wanted, why)
 
 
 TOLERANCE = 0.01
@@ -190,11 +197,15 @@ def _causal(kernel: Callable[..., object]) -> Attend:
     return attend_with
 
 
-def _fallback(wanted: str, why: str) -> Choice:
+def _forget(wanted: str) -> None:
+    """Give torch its own flash kernel back, where another was put in its place."""
     from torch.nn import attention
 
-    restore = getattr(attention, "restore_flash_attention_impl", None)
-    if restore is not None and wanted in IN_TORCH:
-        restore()
+    current = getattr(attention, "current_flash_attention_impl", None)
+    if current is not None and current() == IN_TORCH.get(wanted):
+        attention.restore_flash_attention_impl()
+
+
+def _fallback(wanted: str, why: str) -> Choice:
     reason = f"attention: sdpa instead of {wanted}, because {why}"
     return Choice(name="sdpa", attend=attend, reason=reason)

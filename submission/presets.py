@@ -112,11 +112,17 @@ SMOKE = Preset(
 
 H100 = Preset(
     model=ModelConfig(),
-    optimiser=OptimiserConfig(muon_momentum=0.97, momentum_warmup_steps=300),
+    optimiser=OptimiserConfig(
+        muon_rate_early=0.030,
+        muon_rate_late=0.036,
+        muon_momentum=0.97,
+        momentum_warmup_steps=300,
+    ),
     schedule=Schedule(steps=1_000_000, warmdown=0.6),
     batch_windows=64,
     micro_windows=64,
     ema_decay=0.98,
+    qat=QatConfig(start=0.05),
     quantise=QuantiseConfig(smallest_step=1 / 512),
     calibration=CalibrationConfig(batches=16, batch_windows=32),
     windows=WindowConfig(length=2048, stride=64, batch_windows=32),

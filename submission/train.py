@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -39,6 +40,8 @@ from submission.windows import SlidingModel
 
 MARGIN = 1.25
 """Times the rehearsed export that is kept for the real one."""
+END_S = 3.0
+"""Kept besides for what a rehearsal does not show: the last step, the weighing of the average, the end."""
 TRIES = 3
 """Artifacts that the size guard may make in the kept time: more are made where time is left."""
 TUNE_BLOCK = 16_384
@@ -115,7 +118,7 @@ def rehearse(learner: Learner, scoring: SlidingModel | None) -> float:
                     built, held_out, until_s=np.inf, windows=scoring, block_tokens=TUNE_BLOCK
                 )
                 tuned_s = time.monotonic() - before_s - hessians_s - made_s
-        kept_s = MARGIN * (hessians_s + TRIES * made_s + tuned_s)
+        kept_s = MARGIN * (hessians_s + TRIES * made_s + tuned_s) + END_S
     told = world.tell(torch.tensor([kept_s], dtype=torch.float64))
     learner.restart()
     if world.speaks:
@@ -302,3 +305,6 @@ def _opened(connection: sdk.Connection | None) -> bytes:
 
 if __name__ == "__main__":
     main()
+    # The artifact is written. To take torch and its compiler down in order costs seconds of the train clock.
+    sys.stdout.flush()
+    os._exit(0)

@@ -78,7 +78,7 @@ def ceilings() -> Table:
     }
 
 
-def attention_part(_: argparse.Namespace) -> Table:
+def attention_part(_: argparse.Namespace, __: attention.Choice) -> Table:
     """Compare every kernel that is here with float32 mathematics, and time it."""
     device = torch.device("cuda")
     shape = (24, 2048)
@@ -105,11 +105,10 @@ def attention_part(_: argparse.Namespace) -> Table:
     return table
 
 
-def train_part(options: argparse.Namespace) -> Table:
+def train_part(options: argparse.Namespace, choice: attention.Choice) -> Table:
     """Measure the training step of the whole model, and what its time goes into."""
     world = World(device=torch.device("cuda"))
     preset = replace(PRESETS["h100"], batch_windows=options.windows, micro_windows=options.micro)
-    choice = attention.choose(options.kernel, world.device)
     started = time.monotonic()
     learner = Learner(preset, world, vocab_size=VOCAB, seed=1, attend=choice.attend)
     length = preset.windows.length
@@ -197,7 +196,7 @@ def _shares(step: Callable[[], None], learner: Learner, step_ms: float, shown: i
     return table
 
 
-def export_part(options: argparse.Namespace) -> Table:
+def export_part(options: argparse.Namespace, _: attention.Choice) -> Table:
     """Time Hessians, GPTQ and packing of random weights of about a trained model's spread."""
     world = World(device=torch.device("cuda"))
     preset = PRESETS["h100"]
@@ -231,7 +230,7 @@ def export_part(options: argparse.Namespace) -> Table:
     return table
 
 
-def score_part(options: argparse.Namespace) -> Table:
+def score_part(options: argparse.Namespace, choice: attention.Choice) -> Table:
     """Time the sliding scorer, and compare what `score` credits with what `predict` says."""
     preset = PRESETS["h100"]
     torch.manual_seed(2)
@@ -243,7 +242,6 @@ def score_part(options: argparse.Namespace) -> Table:
 
     stored = quantise_state(state, bits=6, table_bits=8, smallest=65_537)
     built = artifact.Artifact(stored=stored, model=preset.model, windows=preset.windows)
-    choice = attention.choose(options.kernel, torch.device("cuda"))
     before = time.monotonic()
     windows = ready_windows(built, [torch.device("cuda")], choice)
     load_s = time.monotonic() - before
@@ -301,8 +299,9 @@ def main() -> int:
     }
     _print("machine", tables["machine"])
     for part in options.part or PARTS:
-        with attention.preferring(options.kernel):
-            tables[part] = PARTS[part](options)
+        chosen = attention.choose(options.kernel, torch.device("cuda"))
+        with attention.preferring(chosen.name):
+            tables[part] = PARTS[part](options, chosen)
         _print(part, tables[part])
         torch._dynamo.reset()
         torch.cuda.empty_cache()
