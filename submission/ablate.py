@@ -28,9 +28,10 @@ from harness.sdk import Training
 from submission import artifact, attention
 from submission.loader import Tokens, read_shard
 from submission.parallel import World
+from submission.prepare import prepare
 from submission.presets import PRESETS, Preset
 from submission.score import Scorer, ready_windows
-from submission.train import prepare, run
+from submission.train import run
 
 BLOCK_TOKENS = 1024
 Change = Callable[[Preset], Preset]

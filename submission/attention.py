@@ -87,7 +87,9 @@ def choose(wanted: str, device: torch.device, head_size: int = 64) -> Choice:
                 continue
             with preferring(wanted):
                 error = relative_error(kernel, device, head_size=head_size)
-        except Exception as problem:  # whatever a foreign kernel raises: the fallback must still run
+        except (
+            Exception
+        ) as problem:  # whatever a foreign kernel raises: the fallback must still run
             words = (str(problem).splitlines() or [""])[0][:200]
             why = f"{type(problem).__name__}: {words}"
         else:

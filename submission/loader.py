@@ -103,10 +103,10 @@ def visits(bits: np.random.PCG64, size: int, length: int) -> npt.NDArray[np.int6
     """Return the first tokens of the windows of one shard (C,) in the order of their visit.
 
     Window k is block (start + k * stride) mod C, all of them once, as stride is coprime to C. It is the one
-    nearest to the golden section of C, from either end: however few windows are visited, they lie about evenly
-    over the whole shard, and consecutive ones more than C/3 apart where C is large. C is 0 where size <= length.
-    Source: the trainer of contest pull request #1179, which takes any stride below C; the golden section,
-    Knuth, "The Art of Computer Programming", volume 3, section 6.4 (the three-gap theorem).
+    nearest to the golden section of C, from either end: however few windows are visited, they lie about
+    evenly over the whole shard, and consecutive ones more than C/3 apart where C is large. C is 0 where
+    size <= length. Source: the trainer of contest pull request #1179, which takes any stride below C; the
+    golden section, Knuth, "The Art of Computer Programming", volume 3, section 6.4 (three-gap theorem).
     """
     if size <= length:
         return np.empty(0, dtype=np.int64)

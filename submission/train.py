@@ -19,7 +19,6 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -27,113 +26,19 @@ import torch
 
 from harness import sdk
 from submission import artifact, attention
-from submission.attention import Attend
 from submission.export import Exporter, artifact_room
 from submission.fit import Learner, Progress, fit
 from submission.hessians import Hessians, collect, generate
 from submission.loader import Loader, Tokens, hold_out
 from submission.model import GPT
 from submission.parallel import World, join
+from submission.prepare import END_S, TUNE_BLOCK, Prepared, prepare
 from submission.presets import PRESETS, Preset
 from submission.tune import tune_mixer
 from submission.windows import SlidingModel
 
-MARGIN = 1.25
-"""Times the rehearsed export that is kept for the real one."""
-END_S = 3.0
-"""Kept besides for what a rehearsal does not show: the last step, the weighing of the average, the end."""
-TRIES = 3
-"""Artifacts that the size guard may make in the kept time: more are made where time is left."""
-TUNE_BLOCK = 16_384
-
-
-@dataclass(slots=True, kw_only=True)
-class Prepared:
-    """What is ready before the data come."""
-
-    learner: Learner
-    scoring: SlidingModel | None
-    """A model to put the quantised weights into, compiled; None where that is not worth it."""
-    reserve_s: float
-    """Seconds to keep for the export."""
-
-
-def prepare(
-    preset: Preset, world: World, *, vocab_size: int, seed: int, attend: Attend = attention.attend
-) -> Prepared:
-    """Return a learner at its first weights; what the preset asks for is compiled and rehearsed."""
-    learner = Learner(preset, world, vocab_size=vocab_size, seed=seed, attend=attend)
-    scoring = None
-    if preset.compile:
-        warm_up(learner)
-        if world.speaks and preset.use_mixer:
-            model = GPT(learner.model.config, dtype=learner.model.dtype).to(world.device)
-            model.load_state_dict(learner.model.state_dict())
-            model.attend = attend
-            scoring = SlidingModel([model], preset.windows, compiled=True)
-            scoring.warm_up()
-    reserve_s = preset.reserve_s
-    if preset.rehearse:
-        reserve_s = max(reserve_s, rehearse(learner, scoring))
-    return Prepared(learner=learner, scoring=scoring, reserve_s=reserve_s)
-
-
-def warm_up(learner: Learner, steps: int = 3) -> None:
-    """Make a few steps on random tokens, so that all is compiled, and forget them."""
-    preset, world = learner.preset, learner.world
-    for tokens_BT in _random_batches(learner, preset.batch_windows // world.size, steps):
-        learner.step(tokens_BT, factor=1.0)
-    learner.catch_up()
-    learner.restart()
-
-
-def rehearse(learner: Learner, scoring: SlidingModel | None) -> float:
-    """Export random weights of about the trained size, throw the result away; return the seconds to keep.
-
-    The largest of all ranks, which must agree.
-    """
-    preset, world = learner.preset, learner.world
-    with torch.no_grad():
-        for bank in (learner.model.qo, learner.model.kv, learner.model.up, learner.model.down):
-            bank.normal_(0.0, 0.05)
-    batches = _random_batches(
-        learner, preset.calibration.batch_windows // world.size, preset.calibration.batches
-    )
-    kept_s = 0.0
-    for _ in range(2):  # the first pays for kernels that load
-        before_s = time.monotonic()
-        with learner.unrounded() as model:
-            hessians = collect(model, (batch_BT[:, :-1] for batch_BT in batches), world)
-        hessians_s = time.monotonic() - before_s
-        made_s = tuned_s = 0.0
-        if world.speaks:
-            exporter = Exporter(learner.model, hessians, preset.quantise, preset.windows)
-            built = artifact.from_bytes(exporter.make(1 / 31))
-            made_s = time.monotonic() - before_s - hessians_s
-            if scoring is not None:
-                held_out = np.random.default_rng(0).integers(
-                    0, built.model.vocab_size, preset.held_out_tokens
-                )
-                tune_mixer(
-                    built, held_out, until_s=np.inf, windows=scoring, block_tokens=TUNE_BLOCK
-                )
-                tuned_s = time.monotonic() - before_s - hessians_s - made_s
-        kept_s = MARGIN * (hessians_s + TRIES * made_s + tuned_s) + END_S
-    told = world.tell(torch.tensor([kept_s], dtype=torch.float64))
-    learner.restart()
-    if world.speaks:
-        print(
-            f"rehearsed: Hessians {hessians_s:.1f} s, GPTQ and packing {made_s:.1f} s, "
-            f"mixer {tuned_s:.1f} s; keeping {float(told):.1f} s"
-        )
-    return float(told)
-
-
-def _random_batches(learner: Learner, rows: int, count: int) -> list[torch.Tensor]:
-    shape = (max(1, rows), learner.preset.windows.length + 1)
-    generator = torch.Generator().manual_seed(0)
-    vocab_size = learner.model.config.vocab_size
-    return [torch.randint(0, vocab_size, shape, generator=generator) for _ in range(count)]
+LONE_TUNE_BLOCK = 1024
+"""Tokens at a time in tuning the mixer where passes are as large as the question."""
 
 
 def run(training: sdk.Training | None, ready: Prepared) -> None:
@@ -160,17 +65,27 @@ def run(training: sdk.Training | None, ready: Prepared) -> None:
         cap_bytes=told["room_bytes"],
     )
     started_s = time.monotonic()
-    _choose_weights(learner, held_out)
+    nats = _choose_weights(learner, held_out)
     hessians = _calibrate(learner, calibration)
     world.leave()
     if training is None:
         return
     print(f"calibrated in {time.monotonic() - started_s:.1f} s")
-    write(ready, hessians, held_out, training, progress, told["room_bytes"])
+    built = write(ready, hessians, held_out, training, progress, told["room_bytes"])
     print(
         f"exported in {time.monotonic() - started_s:.1f} s; "
         f"{deadline_s - time.monotonic():.1f} s to spare"
     )
+    _say_what_it_cost(learner, built, held_out, nats)
+
+
+def _say_what_it_cost(
+    learner: Learner, built: artifact.Artifact, held_out: Tokens, nats: float
+) -> None:
+    tokens_BT = _windows(held_out, learner.preset.windows.length)
+    if len(tokens_BT):
+        learner.model.load_state_dict(built.build().state_dict())
+        print(f"quantising costs {learner.nats(tokens_BT) - nats:+.4f} nats on held-out train text")
 
 
 def _facts(training: sdk.Training | None) -> bytes:
@@ -192,24 +107,32 @@ def _loader(
     )
 
 
-def _choose_weights(learner: Learner, held_out: Tokens) -> None:
-    """Leave in the model whichever is better on held-out train text: its weights or their average."""
-    if learner.average is None:
-        return
-    world, length = learner.world, learner.preset.windows.length
-    better = torch.zeros(1)
-    if world.speaks and len(held_out) > length:
-        count = (len(held_out) - 1) // length
-        at = np.arange(count)[:, None] * length + np.arange(length + 1)
-        tokens_BT = torch.from_numpy(held_out[at].astype(np.int64))
-        own = learner.nats(tokens_BT)
+def _windows(held_out: Tokens, length: int) -> torch.Tensor:
+    """Return the held-out text as windows, (B, T + 1) int64; none where it is too short."""
+    count = max(0, (len(held_out) - 1) // length)
+    at = np.arange(count)[:, None] * length + np.arange(length + 1)
+    return torch.from_numpy(held_out[at].astype(np.int64))
+
+
+def _choose_weights(learner: Learner, held_out: Tokens) -> float:
+    """Leave in the model whichever is better on held-out train text: its weights or their average.
+
+    Return its nats there, on rank 0; NaN where the text is too short to tell.
+    """
+    tokens_BT = _windows(held_out, learner.preset.windows.length)
+    nats, better = float("nan"), torch.zeros(1)
+    if learner.world.speaks and len(tokens_BT):
+        nats = learner.nats(tokens_BT)
+        if learner.average is not None:
+            learner.average.swap()
+            averaged = learner.nats(tokens_BT)
+            learner.average.swap()
+            print(f"held-out train text: weights {nats:.4f} nats, their average {averaged:.4f}")
+            better[0] = float(averaged < nats)
+            nats = min(nats, averaged)
+    if float(learner.world.tell(better)) and learner.average is not None:
         learner.average.swap()
-        averaged = learner.nats(tokens_BT)
-        learner.average.swap()
-        better[0] = float(averaged < own)
-        print(f"held-out train text: weights {own:.4f} nats, their average {averaged:.4f}")
-    if float(world.tell(better)):
-        learner.average.swap()
+    return nats
 
 
 def _calibrate(learner: Learner, loader: Iterator[torch.Tensor] | None) -> Hessians:
@@ -241,14 +164,14 @@ def write(
     training: sdk.Training,
     progress: Progress,
     room_bytes: int,
-) -> None:
-    """Quantise, fit the cap, tune the mixer and leave both files in the judge's folder."""
+) -> artifact.Artifact:
+    """Quantise, fit the cap, tune the mixer and leave both files; return what they hold."""
     preset, model = ready.learner.preset, ready.learner.model
     exporter = Exporter(model, hessians, preset.quantise, preset.windows)
     fitted = exporter.fit(
         cap_bytes=room_bytes,
         step=progress.planned_step or preset.quantise.smallest_step,
-        until_s=training.deadline_s - 0.5 * ready.reserve_s,
+        until_s=training.deadline_s - ready.tail_s,
     )
     cost = exporter.costs[fitted.step]
     print(
@@ -260,16 +183,17 @@ def write(
     built = artifact.from_bytes(fitted.blob)
     built.mixer = preset.mixer
     if preset.use_mixer:
-        until_s = training.deadline_s - 0.2 * ready.reserve_s
+        until_s = training.deadline_s - min(END_S, 0.2 * ready.reserve_s)
         built.mixer_weights = tune_mixer(
             built,
             held_out,
             until_s=until_s,
             windows=_with_weights(ready.scoring, built),
-            block_tokens=TUNE_BLOCK if ready.scoring is not None else 1024,
+            block_tokens=TUNE_BLOCK if ready.scoring is not None else LONE_TUNE_BLOCK,
         )
     (training.out / artifact.MIXER).write_bytes(built.mixer_bytes())
     print(f"mixer weights {', '.join(f'{weight:.3f}' for weight in built.mixer_weights)}")
+    return built
 
 
 def _with_weights(scoring: SlidingModel | None, built: artifact.Artifact) -> SlidingModel | None:
@@ -285,7 +209,12 @@ def main() -> None:
     torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // world.size))
     # float32 products on tensor cores: their factors are bfloat16 numbers here, which fit.
     torch.backends.cuda.matmul.allow_tf32 = True
-    preset = PRESETS[os.environ.get("SUBMISSION_PRESET", "smoke")]
+    name = os.environ.get("SUBMISSION_PRESET", "smoke")
+    if name not in PRESETS:
+        raise SystemExit(
+            f"SUBMISSION_PRESET is {name!r}, not one of {', '.join(PRESETS)}; correct [train].env"
+        )
+    preset = PRESETS[name]
     opening = json.loads(world.tell_bytes(_opened(connection)))
     wanted = os.environ.get("SUBMISSION_ATTENTION", "sdpa")
     choice = attention.choose(wanted, world.device, preset.model.head_size)

@@ -1,6 +1,7 @@
 """The loader: every window once an epoch, in an order that only the seed decides, read ahead by a thread."""
 
 import gc
+import math
 import threading
 import traceback
 import tracemalloc
@@ -13,7 +14,16 @@ import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from submission.loader import Loader, hold_out, most_windows, order, plan_epoch, read_shard, visits
+from submission.loader import (
+    Loader,
+    coprime_near,
+    hold_out,
+    most_windows,
+    order,
+    plan_epoch,
+    read_shard,
+    visits,
+)
 
 seeds = st.integers(0, 2**64)
 lengths = st.integers(1, 9)
@@ -134,9 +144,30 @@ def test_the_order_is_pinned():
         (0, 0, 31),
         (0, 0, 15),
         (0, 0, 43),
-        (0, 2, 2),
+        (0, 2, 22),
         (0, 0, 27),
     ]
+
+
+@given(st.integers(1, 5000), st.integers(0, 2**32))
+def test_a_few_windows_lie_about_evenly_over_the_shard(count, seed):
+    """No gap between visited blocks is much larger than it must be, however few they are."""
+    blocks = visits(np.random.PCG64(seed), count + 1, 1)
+    for few in (3, 8, 40, 200):
+        if 4 * few < count:
+            seen = np.sort(blocks[:few])
+            gaps = np.diff(np.append(seen, seen[0] + count))
+            assert gaps.max() <= 3.0 * count / few + 2
+
+
+@given(st.integers(1, 10**7), st.floats(0, 1))
+def test_the_stride_is_the_nearest_that_is_coprime(count, share):
+    stride = coprime_near(share * count, count)
+    assert 1 <= stride <= count
+    assert math.gcd(stride, count) == 1
+    nearer = abs(stride - round(share * count))
+    between = range(max(1, round(share * count) - nearer + 1), round(share * count) + nearer)
+    assert all(math.gcd(other, count) > 1 for other in between if other <= count)
 
 
 def test_order_depends_on_the_seed_and_the_epoch():

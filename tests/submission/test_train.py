@@ -17,10 +17,11 @@ from harness.sdk import Training
 from submission import artifact
 from submission.mixer import NEUTRAL
 from submission.parallel import World
+from submission.prepare import prepare, rehearse, warm_up
 from submission.presets import PRESETS, CalibrationConfig
 from submission.schedule import Schedule
 from submission.score import Scorer
-from submission.train import _choose_weights, prepare, rehearse, run, warm_up
+from submission.train import _choose_weights, run
 from submission.tune import tune_mixer
 from tests.judged import ROOT
 from tests.submission.tiny import PRESET, VOCAB, random_artifact
@@ -52,6 +53,7 @@ def test_a_run_leaves_an_artifact_that_scores(tmp_path, capsys):
     run(training(tmp_path), ready_of(LONG))
     said = capsys.readouterr().out
     assert "gave up nothing" in said
+    assert "quantising costs" in said
     assert {path.name for path in tmp_path.iterdir()} == {"weights.bin", "mixer.json"}
     built = artifact.load(tmp_path)
     assert built.mixer == LONG.mixer
@@ -94,8 +96,8 @@ def test_preparing_leaves_no_trace():
     """Warm-up steps and the rehearsed export are forgotten: the first real step is the same."""
     touched, fresh = ready_of(), ready_of()
     warm_up(touched.learner)
-    kept_s = rehearse(touched.learner, None)
-    assert 0.0 < kept_s < 60.0
+    kept_s, tail_s = rehearse(touched.learner, None)
+    assert 3.0 <= tail_s < kept_s < 60.0
     tokens_BT = torch.from_numpy(COUNTING[:34].astype(np.int64)).view(2, 17)
     losses = [float(ready.learner.step(tokens_BT, 1.0)) for ready in (touched, fresh)]
     assert losses[0] == losses[1]
