@@ -149,15 +149,15 @@ def test_the_order_is_pinned():
     ]
 
 
-@given(st.integers(1, 5000), st.integers(0, 2**32))
+@given(st.integers(1000, 100_000), st.integers(0, 2**32))
 def test_a_few_windows_lie_about_evenly_over_the_shard(count, seed):
     """No gap between visited blocks is much larger than it must be, however few they are."""
     blocks = visits(np.random.PCG64(seed), count + 1, 1)
-    for few in (3, 8, 40, 200):
+    for few in (3, 8, 40):
         if 4 * few < count:
             seen = np.sort(blocks[:few])
             gaps = np.diff(np.append(seen, seen[0] + count))
-            assert gaps.max() <= 3.0 * count / few + 2
+            assert gaps.max() <= 3.0 * count / few
 
 
 @given(st.integers(1, 10**7), st.floats(0, 1))
