@@ -109,7 +109,8 @@ class Scorer:
         if same < len(token_TK):
             more_TK = self._windows.picked(self._stream_T, first + same, token_TK[same:])
             logp_TK = np.concatenate([logp_TK, more_TK]) if same else more_TK
-        self._kept = (first, token_TK, logp_TK)
+        # A copy: the tokens may be a view of the stream, where the next question is laid.
+        self._kept = (first, token_TK.copy(), logp_TK)
         return logp_TK
 
     def _lay(self, tokens_T: Tokens) -> tuple[int, int]:

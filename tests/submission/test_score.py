@@ -12,7 +12,7 @@ from submission.mixer import NO_HINT, MatchModel, mix_row
 from submission.model import BOS
 from submission.pack import CorruptBlobError
 from submission.score import Scorer
-from submission.windows import WindowConfig, cover
+from submission.windows import SlidingModel, WindowConfig, cover
 from tests.submission.tiny import PRESET, VOCAB, random_artifact
 
 ARTIFACT = random_artifact()
@@ -66,6 +66,51 @@ def test_score_and_predict_agree_with_the_oracle():
             assert nats_T[i] == pytest.approx(-row_V[token], abs=CLOSE)
             assert np.allclose(mine.predict(block_T[:i]), row_V, atol=CLOSE)
         mine.accept(block_T)
+
+
+@settings(max_examples=25)
+@given(TOKENS, st.integers(1, 3), st.integers(1, 16))
+def test_copies_that_share_the_passes_answer_as_one(stream, copies, stride):
+    config = WindowConfig(length=16, stride=stride, batch_windows=2)
+    asked_TK = np.stack([stream, stream[::-1]], axis=1).astype(np.int64)
+    padded = np.append(stream, 0).astype(np.int64)
+    one, several = (
+        SlidingModel([ARTIFACT.build() for _ in range(count)], config).picked(padded, 0, asked_TK)
+        for count in (1, copies)
+    )
+    assert np.allclose(one, several, atol=CLOSE)
+
+
+@settings(max_examples=25)
+@given(TOKENS, st.integers(1, 16), st.data())
+def test_passes_of_one_shape_answer_as_small_ones(stream, stride, data):
+    """What a GPU does, done here: whole windows, spare ones, and bits that no question changes."""
+    config = WindowConfig(length=16, stride=stride, batch_windows=3)
+    small, whole = (SlidingModel([ARTIFACT.build()], config) for _ in range(2))
+    whole._one_shape = True
+    padded = np.append(stream, 0).astype(np.int64)
+    asked_TK = stream[:, None].astype(np.int64)
+    every = whole.picked(padded, 0, asked_TK)[:, 0]
+    assert np.allclose(small.picked(padded, 0, asked_TK)[:, 0], every, atol=CLOSE)
+    at = data.draw(st.integers(0, len(stream) - 1))
+    shorter = np.append(stream[:at], [0]).astype(np.int64)
+    assert whole.row(shorter, at)[stream[at]] == every[at]
+
+
+@settings(max_examples=40)
+@given(
+    TOKENS, st.lists(st.tuples(st.integers(0, 59), TOKENS), min_size=1, max_size=4), st.booleans()
+)
+def test_what_is_kept_of_a_question_changes_no_answer(block, others, mixer):
+    """Blocks that begin alike, in any order, answered by one scorer and each by a fresh one."""
+    mine = scorer(mixer)
+    for cut, other in [(0, block), *others, (60, block)]:
+        asked = np.concatenate([block[:cut], other])
+        assert np.allclose(mine.score(asked), scorer(mixer).score(asked), atol=CLOSE)
+    mine.accept(block)
+    fresh = scorer(mixer)
+    fresh.accept(block)
+    assert np.allclose(mine.score(block), fresh.score(block), atol=CLOSE)
 
 
 @settings(max_examples=25)
