@@ -182,11 +182,11 @@ def lone_forward_s(repeats: int = 20) -> tuple[float, str]:
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     name = torch.cuda.get_device_name() if device == "cuda" else (machine.describe().cpu or "CPU")
-    model = GPT(RECORD.model).to(device).eval()
     kind = torch.bfloat16 if device == "cuda" else torch.float32
+    model = GPT(RECORD.model, dtype=kind).to(device).eval()
     tokens_BT = torch.randint(0, RECORD.model.vocab_size, (1, 2048), device=device)
     times = []
-    with torch.inference_mode(), torch.autocast(device, dtype=kind, enabled=device == "cuda"):
+    with torch.inference_mode():
         for _ in range(repeats if device == "cuda" else 3):
             watch = Stopwatch()
             model(tokens_BT).float().sum().item()
