@@ -25,6 +25,7 @@ from submission import artifact, attention
 from submission.export import Exporter
 from submission.fit import Learner
 from submission.hessians import collect
+from submission.loader import Loader
 from submission.model import GPT, ModelConfig
 from submission.parallel import World
 from submission.presets import PRESETS
@@ -138,7 +139,22 @@ def train_part(options: argparse.Namespace, choice: attention.Choice) -> Table:
         "operations a token, MFLOP": " + ".join(f"{n / 1e6:.1f} {k}" for k, n in per_token.items()),
         "model TFLOP/s": sum(per_token.values()) * count / step_ms / 1e9,
     }
+    table["loader, ms a batch, in a thread of its own"] = _loader_ms(preset.batch_windows, length)
     return {**table, **_shares(step, learner, step_ms, options.kernels)}
+
+
+def _loader_ms(batch_windows: int, length: int) -> float:
+    """Return the median time in which a batch is put together from a shard of 20 million tokens."""
+    shard = np.random.default_rng(1).integers(0, VOCAB, 20_000_000, dtype=np.uint16)
+    times = []
+    with Loader(
+        [shard], length=length, batch_windows=batch_windows, seed=1, ahead=0, pin=True
+    ) as batches:
+        for _ in range(20):
+            before = time.monotonic()
+            next(batches)
+            times.append((time.monotonic() - before) * 1e3)
+    return statistics.median(times)
 
 
 def _step_times_ms(learner: Learner, tokens_BT: torch.Tensor, repeats: int) -> list[float]:
