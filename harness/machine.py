@@ -12,7 +12,7 @@ from pathlib import Path
 
 from harness.report.model import Machine
 
-PACKAGES = ("numpy", "torch", "brotli", "safetensors", "sentencepiece", "scipy", "msgspec")
+PACKAGES = ("numpy", "torch", "brotli", "sentencepiece", "scipy", "msgspec")
 
 
 def describe() -> Machine:

@@ -112,6 +112,7 @@ def trained(
     shards: Sequence[Path],
     val_T: Tokens,
     *,
+    vocab_size: int,
     seed: int,
     cap_bytes: int,
     train_s: float,
@@ -120,7 +121,6 @@ def trained(
     started_s = time.monotonic()
     gpu = torch.cuda.is_available()
     world = World(device=torch.device("cuda" if gpu else "cpu"))
-    vocab_size = int(max(int(val_T.max()), *(int(read_shard(path).max()) for path in shards))) + 1
     ready = prepare(preset, world, vocab_size=vocab_size, seed=seed)
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder)
@@ -219,11 +219,9 @@ def _options() -> argparse.Namespace:
         parser.error(f"--parts: {unknown[0]!r} is no part; use some of {', '.join(PARTS)}")
     if not all(seed.isdigit() for seed in options.seeds.split(",")):
         parser.error("--seeds: whole numbers by commas, as in 1,2,3")
-    for split in ("train", "val"):
-        if not list((options.data / split).glob("*.bin")):
-            parser.error(
-                f"--data {options.data}: no {split}/*.bin; build it with harness data build"
-            )
+    for name in ("dataset.json", "train/*.bin", "val/*.bin"):
+        if not list(options.data.glob(name)):
+            parser.error(f"--data {options.data}: no {name}; build it with harness data build")
     return options
 
 
@@ -232,6 +230,7 @@ def main() -> int:
     options = _options()
     torch.set_num_threads(len(os.sched_getaffinity(0)))
     torch.backends.cuda.matmul.allow_tf32 = True
+    vocab_size = json.loads((options.data / "dataset.json").read_text("utf-8"))["vocab_size"]
     shards = sorted((options.data / "train").glob("*.bin"))
     val = [read_shard(path) for path in sorted((options.data / "val").glob("*.bin"))]
     val_T = np.concatenate(val)[: options.tokens]
@@ -245,6 +244,7 @@ def main() -> int:
                 preset,
                 shards,
                 val_T,
+                vocab_size=vocab_size,
                 seed=seed,
                 cap_bytes=options.cap_bytes,
                 train_s=options.train_s,

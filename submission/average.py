@@ -11,9 +11,10 @@ from torch import nn
 
 
 class Average:
-    """A running mean of a model's parameters; after n updates the first weights have the share decay^n / 2.
+    """A running mean of a model's parameters.
 
-    The decay is warmed up as min(decay, (1 + n) / (10 + n)), so that a short run does not remember its start.
+    After n updates the decay is min(decay, (1 + n) / (10 + n)): a run of any length forgets its start.
+    Source of the warm-up: TensorFlow's ExponentialMovingAverage, `num_updates`.
     """
 
     def __init__(self, model: nn.Module, decay: float) -> None:

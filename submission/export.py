@@ -116,8 +116,7 @@ def stored_rest(model: GPT, config: QuantiseConfig) -> dict[str, quantise.Array]
         for name, weight in model.state_dict().items()
         if name not in BANKS
     }
-    bits = config.table_bits
-    return quantise.quantise_state(rest, bits=bits, table_bits=bits, smallest=config.smallest)
+    return quantise.quantise_state(rest, bits=config.table_bits, smallest=config.smallest)
 
 
 def nearest(bank_NRC: torch.Tensor, bits: int, step: float) -> tuple[torch.Tensor, torch.Tensor]:

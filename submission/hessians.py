@@ -38,9 +38,9 @@ class Collector:
             self._positions += len(x_TC)
 
     def means(self, world: World) -> Hessians:
-        """Return the means over all positions that all ranks have seen.
+        """Return the means over all positions that all ranks have seen; every rank must have seen some.
 
-        Raises ValueError where this rank has seen none.
+        Raises ValueError where this one has seen none: the others then wait for it in vain.
         """
         if not self._positions:
             raise ValueError("no calibration text was seen; give at least one batch")

@@ -69,7 +69,7 @@ def qkv_split(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return q, k and v, (B, T, N or K, H) and contiguous, of the joint product [q | k | v].
 
-    Each head of q and k is divided by its rms and rotated as model.rotate does, by tables (T, half); q is
+    Each head of q and k is divided by its rms and rotated as parts.rotate does, by tables (T, half); q is
     multiplied by its head's gain; v is copied. The tables get no gradient. float32, bfloat16 or float16;
     N, K, H and half are powers of two, 2 half <= H. Raises ValueError for anything else.
     Source: the norm, Henry et al. 2020 (arXiv:2010.04245); the rotation, Su et al. 2021 (arXiv:2104.09864).

@@ -94,6 +94,11 @@ class World:
             distributed.destroy_process_group()
 
 
+def share_of(rows: int, world: World) -> int:
+    """Return how many of `rows` this rank has when row i goes to rank i modulo S."""
+    return len(range(world.rank, rows, world.size))
+
+
 def join() -> World:
     """Return this process's world, from what torchrun put into the environment; alone without it.
 

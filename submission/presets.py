@@ -1,6 +1,7 @@
 """Named sizes: one system, from seconds on two CPU cores to the contest's own.
 
-Only numbers differ between presets. Does not read the environment: train.py chooses one by name.
+Only sizes, numbers and switches differ between presets. Does not read the environment: train.py chooses
+one by name.
 """
 
 from __future__ import annotations
@@ -147,6 +148,6 @@ RECORD = Preset(
     rehearse=True,
     compile=True,
 )
-"""Eight GPUs, 600 s: the constants of the original."""
+"""Eight GPUs, 600 s: the constants of the original, but for a number of steps that the clock decides."""
 
 PRESETS = {"smoke": SMOKE, "h100": H100, "record": RECORD}

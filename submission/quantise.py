@@ -44,18 +44,16 @@ def dequantise_rows(codes_RC: Array, scale_R: Array) -> npt.NDArray[np.float32]:
 
 
 def quantise_state(
-    state: Mapping[str, npt.NDArray[np.floating]], *, bits: int, table_bits: int, smallest: int
+    state: Mapping[str, npt.NDArray[np.floating]], *, bits: int, smallest: int
 ) -> dict[str, Array]:
     """Return the arrays to store: codes and scales of matrices, float16 of the rest.
 
-    Stacked matrices (three dimensions) get `bits`, single ones `table_bits`; what has one dimension or fewer
-    than `smallest` elements stays plain. Raises ValueError as `quantise_rows`.
+    What has one dimension or fewer than `smallest` elements stays plain. Raises as `quantise_rows`.
     """
     stored: dict[str, Array] = {}
     for name, weight in state.items():
         if weight.ndim >= 2 and weight.size >= smallest:
-            width = bits if weight.ndim == 3 else table_bits
-            stored[name + CODES], stored[name + SCALES] = quantise_rows(weight, width)
+            stored[name + CODES], stored[name + SCALES] = quantise_rows(weight, bits)
         elif np.abs(weight).max(initial=0.0) <= LARGEST_FLOAT16:
             stored[name + PLAIN] = weight.astype(np.float16)
         else:

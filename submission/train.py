@@ -31,14 +31,11 @@ from submission.fit import Learner, Progress, fit
 from submission.hessians import Hessians, collect, generate
 from submission.loader import Loader, Tokens, hold_out
 from submission.model import GPT
-from submission.parallel import World, join
+from submission.parallel import World, join, share_of
 from submission.prepare import END_S, TUNE_BLOCK, Prepared, prepare
 from submission.presets import PRESETS, Preset
-from submission.tune import tune_mixer
+from submission.tune import BLOCK_TOKENS, tune_mixer
 from submission.windows import SlidingModel
-
-LONE_TUNE_BLOCK = 1024
-"""Tokens at a time in tuning the mixer where passes are as large as the question."""
 
 
 def run(training: sdk.Training | None, ready: Prepared) -> None:
@@ -58,6 +55,11 @@ def run(training: sdk.Training | None, ready: Prepared) -> None:
         )
         weights = sum(parameter.numel() for parameter in learner.model.parameters())
         print(f"{weights:,} weights; {loader.windows_per_epoch} windows an epoch; {told}")
+    if world.speaks and deadline_s - ready.reserve_s <= time.monotonic():
+        print(
+            f"the whole budget is less than the {ready.reserve_s:.1f} s that the export needs: "
+            "nothing is trained, and the deadline may pass"
+        )
     progress = fit(
         learner,
         loader,
@@ -66,6 +68,7 @@ def run(training: sdk.Training | None, ready: Prepared) -> None:
     )
     started_s = time.monotonic()
     nats = _choose_weights(learner, held_out)
+    weighed_s = time.monotonic() - started_s
     hessians = _calibrate(learner, calibration)
     world.leave()
     if training is None:
@@ -76,7 +79,9 @@ def run(training: sdk.Training | None, ready: Prepared) -> None:
         f"exported in {time.monotonic() - started_s:.1f} s; "
         f"{deadline_s - time.monotonic():.1f} s to spare"
     )
-    _say_what_it_cost(learner, built, held_out, nats)
+    # For people alone, and on the train clock: only where there is time for several times what it takes.
+    if deadline_s - time.monotonic() > 3.0 * weighed_s:
+        _say_what_it_cost(learner, built, held_out, nats)
 
 
 def _say_what_it_cost(
@@ -148,7 +153,7 @@ def _calibration_text(
     generator = torch.Generator(world.device).manual_seed(world.rank)
     for _ in range(config.batches):
         if config.source == "generated":
-            rows = config.batch_windows // world.size
+            rows = share_of(config.batch_windows, world)
             yield generate(model, rows, length, temperature=config.temperature, generator=generator)
             continue
         tokens_BT = torch.empty((config.batch_windows, length + 1), dtype=torch.int64)
@@ -189,7 +194,7 @@ def write(
             held_out,
             until_s=until_s,
             windows=_with_weights(ready.scoring, built),
-            block_tokens=TUNE_BLOCK if ready.scoring is not None else LONE_TUNE_BLOCK,
+            block_tokens=TUNE_BLOCK if ready.scoring is not None else BLOCK_TOKENS,
         )
     (training.out / artifact.MIXER).write_bytes(built.mixer_bytes())
     print(f"mixer weights {', '.join(f'{weight:.3f}' for weight in built.mixer_weights)}")

@@ -17,6 +17,7 @@ from submission.score import Scorer
 from submission.windows import SlidingModel
 
 BLOCK_TOKENS = 1024
+"""Tokens at a time where passes are as large as the question."""
 
 
 def tune_mixer(

@@ -256,7 +256,7 @@ def score_part(options: argparse.Namespace, choice: attention.Choice) -> Table:
     state = {name: value.detach().numpy() for name, value in model.state_dict().items()}
     from submission.quantise import quantise_state
 
-    stored = quantise_state(state, bits=6, table_bits=8, smallest=65_537)
+    stored = quantise_state(state, bits=6, smallest=65_537)
     built = artifact.Artifact(stored=stored, model=preset.model, windows=preset.windows)
     before = time.monotonic()
     windows = ready_windows(built, [torch.device("cuda")], choice)

@@ -70,6 +70,61 @@ def test_a_package_that_is_wrong_is_not_used(monkeypatch, pretend_gpu, function,
     assert why in choice.reason
 
 
+class Poisoned(torch.autograd.Function):
+    """The identity, with a gradient that is none."""
+
+    @staticmethod
+    def forward(ctx, x):
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, slope):
+        return slope * float("nan")
+
+
+def test_a_package_whose_gradients_are_not_numbers_is_not_used(monkeypatch, pretend_gpu):
+    install(monkeypatch, lambda q, k, v, causal: attend(q, Poisoned.apply(k), v))
+    choice = choose("flash", pretend_gpu)
+    assert choice.name == "sdpa"
+    assert "differs" in choice.reason
+
+
+def test_packages_within_torch_come_first_and_are_forgotten_when_they_are_wrong(
+    monkeypatch, pretend_gpu
+):
+    """torch's registry takes the name, computes what is wrong, and the package itself is not there."""
+    from torch.nn import attention as registry
+
+    calls = []
+    monkeypatch.setattr(registry, "activate_flash_attention_impl", calls.append)
+    monkeypatch.setattr(registry, "current_flash_attention_impl", lambda: "FA4")
+    monkeypatch.setattr(registry, "restore_flash_attention_impl", lambda: calls.append("restored"))
+    monkeypatch.setattr(attention, "relative_error", lambda *_, **__: 0.5)
+    monkeypatch.setitem(sys.modules, "flash_attn.cute", None)
+    assert choose("flash4", pretend_gpu).name == "sdpa"
+    assert calls == ["FA4", "restored", "restored"]
+
+
+@pytest.mark.parametrize(
+    ("name", "first"), [("sdpa", "CUDNN"), ("flash4", "FLASH"), ("math", "MATH")]
+)
+def test_the_preferred_kernel_comes_first(monkeypatch, name, first):
+    import contextlib
+
+    from torch.nn import attention as registry
+
+    seen = []
+
+    def listed(backends, set_priority):
+        seen.extend(backends)
+        return contextlib.nullcontext()
+
+    monkeypatch.setattr(registry, "sdpa_kernel", listed)
+    with preferring(name):
+        assert seen[0].name.startswith(first)
+    assert (len(seen) == 1) == (name == "math")
+
+
 def test_a_package_that_is_not_there_is_said_to_be(monkeypatch, pretend_gpu):
     monkeypatch.setitem(sys.modules, "flash_attn", None)
     choice = choose("flash", pretend_gpu)

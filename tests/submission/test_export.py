@@ -162,3 +162,27 @@ def test_generated_text_follows_the_model():
         random_model(), 4, 16, temperature=5.0, generator=torch.Generator().manual_seed(3)
     )
     assert torch.equal(again, twice)
+
+
+def test_temperature_flattens_generated_text():
+    cold, hot = (
+        generate(
+            random_model(), 8, 16, temperature=heat, generator=torch.Generator().manual_seed(0)
+        )
+        for heat in (0.02, 50.0)
+    )
+    assert len(cold[:, 1:].unique()) < 0.6 * len(hot[:, 1:].unique())
+
+
+def test_rows_of_generated_text_go_their_own_ways():
+    ids = generate(
+        random_model(), 6, 16, temperature=3.0, generator=torch.Generator().manual_seed(1)
+    )
+    assert len({tuple(row.tolist()) for row in ids}) == 6
+
+
+def test_the_share_of_floored_rows_is_told():
+    mine = exporter(random_model())
+    for step, share in ((1e-4, 0.0), (50.0, 1.0)):
+        mine.make(step)
+        assert mine.costs[step].floored == share

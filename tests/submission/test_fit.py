@@ -141,18 +141,28 @@ def test_unrounded_lends_the_stored_model():
     assert torch.equal(learner.model(ids), rounded)
 
 
-def test_the_average_lags_and_swaps_back():
+def test_the_average_is_the_warmed_up_mean_and_swaps_back():
     model = torch.nn.Linear(1, 1, bias=False)
-    average = Average(model, decay=0.5)
-    values = []
-    for value in (1.0, 2.0, 3.0):
+    model.weight.data.fill_(0.0)
+    average, wanted = Average(model, decay=0.2), 0.0
+    for n, value in enumerate((1.0, 2.0, 3.0, 4.0)):
         model.weight.data.fill_(value)
         average.update()
-        values.append(value)
+        decay = min(0.2, (1 + n) / (10 + n))
+        wanted = decay * wanted + (1 - decay) * value
     average.swap()
-    assert 1.0 < model.weight.item() < 3.0
+    assert model.weight.item() == pytest.approx(wanted)
     average.swap()
-    assert model.weight.item() == 3.0
+    assert model.weight.item() == 4.0
+
+
+def test_the_average_follows_every_step():
+    learner = learner_of(replace(PRESET, ema_decay=0.9))
+    start = [mean.clone() for mean in learner.average._mean]
+    learner.step(torch.from_numpy(COUNTING[:34].astype(np.int64)).view(2, 17), 1.0)
+    means = zip(start, learner.average._mean, learner.model.parameters(), strict=True)
+    for first, mean, weight in means:
+        assert torch.allclose(mean, 0.1 * first + 0.9 * weight, atol=1e-6)
 
 
 def test_held_out_nats_are_the_mean_over_windows():

@@ -14,7 +14,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from submission import kernels, model
+from submission import kernels, parts
 
 pytestmark = pytest.mark.filterwarnings("ignore:Conversion of an array:DeprecationWarning")
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -80,7 +80,7 @@ def add_norm_inputs(sizes, dtype):
 
 def qkv_split_inputs(sizes, dtype):
     joint_width = (sizes.heads + 2 * sizes.kv_heads) * sizes.head_size
-    cos_TH, sin_TH = model.rotary_tables(sizes.length, 2 * sizes.half, 50.0)
+    cos_TH, sin_TH = parts.rotary_tables(sizes.length, 2 * sizes.half, 50.0)
     joint_BTC = normal(sizes.batch, sizes.length, joint_width, dtype=dtype)
     tables = (cos_TH.to(DEVICE, dtype), sin_TH.to(DEVICE, dtype))
     return [joint_BTC, normal(sizes.heads, dtype=dtype)], (*tables, sizes.kv_heads)
@@ -279,12 +279,12 @@ def test_the_plain_functions_are_those_of_the_model():
     (x_RD, x0_RD, mix_2D), _ = mix_norm_inputs(sizes, dtype)
     u_RD, h_RD = kernels.plain_mix_norm(x_RD, x0_RD, mix_2D, DAMPING)
     torch.testing.assert_close(u_RD, mix_2D[0] * x_RD + mix_2D[1] * x0_RD)
-    torch.testing.assert_close(h_RD, DAMPING * model.rms(u_RD))
+    torch.testing.assert_close(h_RD, DAMPING * parts.rms(u_RD))
     a_RD, h_RD = kernels.plain_add_norm(x_RD, x0_RD, DAMPING)
-    torch.testing.assert_close(h_RD, DAMPING * model.rms(x_RD + x0_RD))
+    torch.testing.assert_close(h_RD, DAMPING * parts.rms(x_RD + x0_RD))
     torch.testing.assert_close(a_RD, x_RD + x0_RD)
     (y_BTNH, v_BTKH), _ = exclude_own_inputs(sizes, dtype)
-    expected = model.exclude_own(y_BTNH, v_BTKH)
+    expected = parts.exclude_own(y_BTNH, v_BTKH)
     torch.testing.assert_close(kernels.plain_exclude_own(y_BTNH, v_BTKH), expected)
 
 
@@ -293,12 +293,12 @@ def test_the_plain_split_is_that_of_the_model():
     sizes = Sizes()
     (joint_BTC, gain_N), (cos_TH, sin_TH, kv_heads) = qkv_split_inputs(sizes, torch.float32)
     kv_width = kv_heads * sizes.head_size
-    parts = joint_BTC.split((sizes.width, kv_width, kv_width), dim=-1)
-    q, k, v = (part.unflatten(-1, (-1, sizes.head_size)) for part in parts)
+    heads = joint_BTC.split((sizes.width, kv_width, kv_width), dim=-1)
+    q, k, v = (part.unflatten(-1, (-1, sizes.head_size)) for part in heads)
     tables = cos_TH.unsqueeze(1), sin_TH.unsqueeze(1)
     expected = (
-        model.rotate(model.rms(q), *tables) * gain_N.unsqueeze(-1),
-        model.rotate(model.rms(k), *tables),
+        parts.rotate(parts.rms(q), *tables) * gain_N.unsqueeze(-1),
+        parts.rotate(parts.rms(k), *tables),
         v,
     )
     got = kernels.plain_qkv_split(joint_BTC, gain_N, cos_TH, sin_TH, kv_heads)

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from submission.attention import attend
-from submission.model import GPT, ModelConfig, bigram_rows, exclude_own, rms, rotary_tables, rotate
+from submission.model import GPT, ModelConfig
+from submission.parts import bigram_rows, exclude_own, rms, rotary_tables, rotate
 from submission.presets import PRESETS
 from tests.submission.tiny import MODEL, VOCAB, random_model
 
@@ -240,3 +241,59 @@ def test_sizes_that_do_not_fit_are_refused(sizes):
         ModelConfig(
             **{"width": 16, "query_heads": 4, "kv_heads": 2, "rotary_dims": 4, "layers": 1, **sizes}
         )
+
+
+def test_a_tap_tells_the_two_inputs_of_attention_apart():
+    """Exchanged, GPTQ would round W_q for what W_o is fed with, and nothing else would show it."""
+
+    def tapped(change):
+        model, seen = random_model(), {}
+        change(model)
+        model(torch.arange(16)[None], tap=lambda kind, layer, x: seen.setdefault((kind, layer), x))
+        return seen
+
+    with torch.no_grad():
+        plain = tapped(lambda model: None)
+        # The values of layer 0 move what its W_o is fed with, not what its W_q is.
+        other = tapped(lambda model: model.kv[MODEL.layers].mul_(-1.0))
+    assert torch.equal(plain["qkv", 0], other["qkv", 0])
+    assert not torch.allclose(plain["o", 0], other["o", 0])
+    for layer in range(MODEL.layers):
+        square = plain["qkv", layer].square().mean(-1)
+        assert torch.allclose(square, torch.tensor(1.0 / (layer + 1)), rtol=1e-3)
+
+
+STARTS = {
+    "bigram_table": 0.0,
+    "bigram_scale": 0.05,
+    "smear_gate": 0.0,
+    "skip_gate": 0.0,
+    "skip_weight": 1.0,
+    "attn_scale": 1.0,
+    "mlp_scale": 1.0,
+    "q_gain": 1.5,
+    "value_scale": 0.1,
+    "value_layer_scale": 1.0,
+    "down": 0.0,
+}
+
+
+def test_starting_weights_are_the_specified_ones():
+    torch.manual_seed(0)
+    model = GPT(ModelConfig())
+    model.reset()
+    layers = model.config.layers
+    banks = (model.qo[:layers], model.kv, model.up, model.bigram_proj[None], model.value_proj[None])
+    for bank in banks:
+        short = bank.shape[-2] <= bank.shape[-1]
+        gram = bank @ bank.mT if short else bank.mT @ bank
+        assert torch.allclose(gram, torch.eye(gram.shape[-1]).expand_as(gram), atol=1e-4)
+    for name, value in STARTS.items():
+        got = getattr(model, name)
+        assert torch.equal(got, torch.full_like(got, value)), name
+    assert not model.qo[layers:].any()
+    assert (model.resid_mix[:, 0] == 1).all()
+    assert not model.resid_mix[:, 1].any()
+    assert model.embedding.std().item() == pytest.approx(0.005, rel=0.02)
+    assert model.value_table.std().item() == pytest.approx(0.01, rel=0.02)
+    assert ModelConfig().rotary_base == pytest.approx(1e4 * 2 ** (16 / 14), abs=1.0)

@@ -16,6 +16,7 @@ from submission.optimiser import (
     orthogonalise,
 )
 from submission.parallel import World
+from submission.presets import RECORD
 from submission.schedule import Schedule, momentum
 from tests.submission.tiny import MODEL
 
@@ -131,6 +132,35 @@ def test_without_muon_adamw_has_the_banks():
     # The first step of Adam is the rate, whatever the gradient.
     rate = 0.1 * (2 * 0.025 + 3 * 0.03) / 5
     assert torch.allclose(before - model.up, torch.full_like(before, rate), rtol=1e-3)
+
+
+def test_muon_follows_its_formula_over_steps():
+    config = OptimiserConfig(muon_momentum_start=0.5, muon_momentum=0.9, momentum_warmup_steps=4)
+    generator = torch.Generator().manual_seed(5)
+    bank = torch.nn.Parameter(torch.randn(2, 6, 4, generator=generator))
+    mine, buffer = bank.detach().clone(), torch.zeros(2, 6, 4)
+    muon = muon_of(bank, [0.1, 0.2], config)
+    rate = torch.tensor([0.1, 0.2]).view(2, 1, 1)
+    for number, scale in enumerate((1.0, 0.25, 1.0, 0.5, 1.0, 1.0)):
+        bank.grad = torch.randn(2, 6, 4, generator=generator)
+        gradient, mu = scale * bank.grad, 0.5 + min(1.0, number / 4) * 0.4
+        buffer = mu * buffer + gradient
+        update = 1.5**0.5 * orthogonalise(gradient + mu * buffer)
+        mine = mine * (1 - 0.7 * rate * 0.04) - 0.7 * rate * update
+        stepped(muon, 0.7, torch.tensor(scale))
+    assert torch.allclose(bank, mine, atol=1e-5)
+
+
+def test_record_has_the_constants_of_the_original():
+    config = RECORD.optimiser
+    assert (config.muon_rate_early, config.muon_rate_late, config.muon_decay) == (0.025, 0.03, 0.04)
+    assert (config.muon_momentum_start, config.muon_momentum) == (0.92, 0.99)
+    assert (config.momentum_warmup_steps, config.clip, config.adam_decay) == (1500, 0.3, 0.04)
+    assert (config.beta1, config.beta2, config.epsilon) == (0.9, 0.95, 1e-8)
+    assert (RECORD.batch_windows, RECORD.ema_decay, RECORD.qat.start) == (384, 0.997, 0.15)
+    rates = base_rates(dict(GPT(MODEL).named_parameters()), 5, config)
+    looked_up = {name for name, rate in rates.items() if rate == [0.035]}
+    assert looked_up == {"embedding", "bigram_table", "value_table"}
 
 
 def test_momentum_warms_up():

@@ -47,7 +47,7 @@ def test_weights_that_diverged_are_refused(bad):
     with pytest.raises(ValueError, match="diverged"):
         quantise_rows(np.array([[1.0, bad]]), 8)
     with pytest.raises(ValueError, match="diverged"):
-        quantise_state({"x": np.array([bad])}, bits=8, table_bits=8, smallest=1)
+        quantise_state({"x": np.array([bad])}, bits=8, smallest=1)
 
 
 def test_state_keeps_its_names_shapes_and_order_of_kinds():
@@ -58,12 +58,12 @@ def test_state_keeps_its_names_shapes_and_order_of_kinds():
         "gain": rng.normal(size=8).astype(np.float32),
         "small": rng.normal(size=(2, 2)).astype(np.float32),
     }
-    stored = quantise_state(state, bits=6, table_bits=8, smallest=64)
+    stored = quantise_state(state, bits=6, smallest=64)
     assert set(stored) == {
         "bank.codes", "bank.scales", "table.codes", "table.scales", "gain.plain", "small.plain"
     }  # fmt: skip
     assert np.abs(stored["bank.codes"]).max() == 31
-    assert np.abs(stored["table.codes"]).max() == 127
+    assert np.abs(stored["table.codes"]).max() == 31
     back = dequantise_state(stored)
     for name, weight in state.items():
         assert back[name].shape == weight.shape

@@ -17,8 +17,12 @@ from tests.submission.tiny import PRESET, VOCAB, random_artifact
 
 ARTIFACT = random_artifact()
 # Few different tokens, so that contexts come back and the mixer has hints.
-TOKENS = st.lists(st.integers(0, 5) | st.integers(0, VOCAB - 1), min_size=1, max_size=60).map(
-    lambda tokens: np.array(tokens, dtype=np.uint32)
+TOKENS = st.builds(
+    lambda count, seed: (
+        np.random.default_rng(seed).choice([0, 1, 2, 3, 4, 5, 17, 39], count).astype(np.uint32)
+    ),
+    st.integers(1, 60),
+    st.integers(0, 2**32),
 )
 CLOSE = 2e-5
 
@@ -69,7 +73,7 @@ def test_score_and_predict_agree_with_the_oracle():
 
 
 @settings(max_examples=25)
-@given(TOKENS, st.integers(1, 3), st.integers(1, 16))
+@given(TOKENS, st.integers(2, 3), st.integers(1, 6))
 def test_copies_that_share_the_passes_answer_as_one(stream, copies, stride):
     config = WindowConfig(length=16, stride=stride, batch_windows=2)
     asked_TK = np.stack([stream, stream[::-1]], axis=1).astype(np.int64)

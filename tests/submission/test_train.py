@@ -14,15 +14,17 @@ import torch
 from harness import sdk
 from harness.manifest import load as load_manifest
 from harness.sdk import Training
-from submission import artifact
+from submission import artifact, fit, train
+from submission import prepare as preparing
 from submission.mixer import NEUTRAL
-from submission.parallel import World
+from submission.parallel import World, share_of
 from submission.prepare import prepare, rehearse, warm_up
-from submission.presets import PRESETS, CalibrationConfig
+from submission.presets import PRESETS, CalibrationConfig, QatConfig
 from submission.schedule import Schedule
 from submission.score import Scorer
 from submission.train import _choose_weights, run
 from submission.tune import tune_mixer
+from submission.windows import SlidingModel
 from tests.judged import ROOT
 from tests.submission.tiny import PRESET, VOCAB, random_artifact
 
@@ -136,13 +138,104 @@ def test_tuning_stops_when_its_time_is_over_and_helps_when_it_is_not(tmp_path):
     assert Scorer(built).score(stream).mean() < before - 1.0
 
 
-def test_tuning_does_not_depend_on_the_size_of_its_passes():
+def test_tuning_learns_from_what_it_accepted():
+    """The text repeats from block to block alone: without history there would be no hint."""
     built = random_artifact()
-    small, large = (
-        tune_mixer(built, COUNTING[:600], until_s=1.0, now=lambda: 0.0, block_tokens=size)
-        for size in (600, 600)
+    text = np.tile(np.random.default_rng(0).permutation(VOCAB), 15).astype(np.uint16)
+    tuned = tune_mixer(built, text, until_s=1.0, now=lambda: 0.0, block_tokens=20)
+    assert tuned != NEUTRAL
+
+
+def test_each_part_of_a_run_gets_its_own_end(tmp_path, monkeypatch):
+    ends = {}
+
+    def spied(name, key, real):
+        def call(*args, **named):
+            ends[name] = named[key]
+            return real(*args, **named)
+
+        return call
+
+    monkeypatch.setattr(train, "fit", spied("fit", "deadline_s", train.fit))
+    monkeypatch.setattr(train, "tune_mixer", spied("tune", "until_s", train.tune_mixer))
+    guard = spied("guard", "until_s", train.Exporter.fit)
+    monkeypatch.setattr(train.Exporter, "fit", lambda self, **named: guard(self, **named))
+    given = training(tmp_path)
+    run(given, ready_of(replace(PRESET, reserve_s=20.0)))
+    wanted = {"fit": -20.0, "guard": -10.0, "tune": -3.0}
+    assert ends == {name: given.deadline_s + after for name, after in wanted.items()}
+
+
+def test_the_guard_begins_at_the_step_that_was_trained_against(tmp_path, monkeypatch):
+    asked = []
+    real = train.Exporter.fit
+
+    def spied(self, **named):
+        asked.append(named["step"])
+        return real(self, **named)
+
+    monkeypatch.setattr(train.Exporter, "fit", spied)
+    monkeypatch.setattr(fit, "planned_step", lambda *_: 0.125)
+    run(training(tmp_path), ready_of(replace(PRESET, qat=QatConfig(start=1.1))))
+    assert asked == [0.125]
+
+
+def test_the_reserve_is_what_the_rehearsal_took(monkeypatch):
+    learner = ready_of().learner
+    laps = iter([None, preparing._Lap(hessians_s=1.0, made_s=2.0, tuned_s=4.0)])
+    monkeypatch.setattr(preparing, "_exported", lambda *_: next(laps))
+    kept_s, tail_s = rehearse(learner, None)
+    assert tail_s == preparing.MARGIN * 4.0 + preparing.END_S
+    assert kept_s == preparing.MARGIN * (1.0 + preparing.TRIES * 2.0) + tail_s
+
+
+def test_a_compiled_preset_is_warmed_up_and_tunes_in_the_model_it_compiled(tmp_path, monkeypatch):
+    """With a compiler that does nothing: what is compiled, when, and what is run on it."""
+    compiled, passes = [], []
+    real = SlidingModel.row
+    monkeypatch.setattr(torch, "compile", lambda x, **_: compiled.append(x) or x)
+    monkeypatch.setattr(
+        SlidingModel, "row", lambda self, *asked: passes.append(self) or real(self, *asked)
     )
-    assert small == large
+    ready = ready_of(replace(PRESET, compile=True))
+    assert len(compiled) == 2
+    assert passes == [ready.scoring]
+    run(training(tmp_path), ready)
+    built = artifact.load(tmp_path)
+    assert torch.equal(ready.scoring._models[0].embedding, built.build().embedding)
+    assert len(compiled) == 2
+
+
+def test_held_out_nats_and_calibration_see_the_weights_as_they_are_stored():
+    learner = ready_of(replace(PRESET, qat=QatConfig(start=1.1))).learner
+    tokens_BT = torch.from_numpy(COUNTING[:34].astype(np.int64)).view(2, 17)
+    text = [torch.from_numpy(COUNTING[:68].astype(np.int64)).view(4, 17)] * 2
+    with torch.no_grad():
+        for parameter in learner.model.parameters():
+            parameter.normal_(0.0, 0.5)
+    plain, hessians = learner.nats(tokens_BT), train._calibrate(learner, iter(text))
+    learner.rounding.set(alpha=16.0, smallest_step=0.5)
+    assert learner.nats(tokens_BT) == plain
+    again = train._calibrate(learner, iter(text))
+    assert all(torch.equal(hessians[kind], again[kind]) for kind in hessians)
+
+
+def test_more_ranks_than_windows_are_refused():
+    crowd = World(device=torch.device("cpu"), size=9)
+    with pytest.raises(ValueError, match="9 ranks for batches of 2 windows"):
+        prepare(PRESET, crowd, vocab_size=VOCAB, seed=1)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5])
+def test_shares_of_a_batch_are_what_slicing_gives(size):
+    worlds = [World(device=torch.device("cpu"), rank=rank, size=size) for rank in range(size)]
+    assert [share_of(8, world) for world in worlds] == [len(range(8)[r::size]) for r in range(size)]
+
+
+def test_a_budget_below_the_reserve_is_said(tmp_path, capsys):
+    run(training(tmp_path), ready_of(replace(PRESET, reserve_s=500.0)))
+    assert "nothing is trained" in capsys.readouterr().out
+    assert (tmp_path / artifact.WEIGHTS).exists()
 
 
 def test_the_manifest_names_all_that_the_scorer_imports(request):
@@ -228,4 +321,4 @@ def test_presets_fit_their_windows():
     for preset in PRESETS.values():
         assert preset.windows.length <= preset.model.max_length
         assert preset.windows.length % preset.windows.stride == 0
-        assert preset.batch_windows % preset.micro_windows == 0 or preset.batch_windows == 384
+        assert preset.batch_windows % preset.micro_windows == 0
