@@ -37,6 +37,11 @@ KERNELS = {
 IN_TORCH = {"flash4": "FA4", "flash3": "FA3"}
 """Names under which torch, where it knows the package, makes it the flash kernel of its own attention."""
 NAMES = ("sdpa", "math", *KERNELS)
+TOLERANCE = 0.01
+"""Largest relative error, |out - exact| / |exact|, of outputs and gradients in bfloat16.
+
+Its numbers have 8 significant bits, 2^-9 = 0.002 apart; sums of some hundred of them stay below this.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,9 +92,7 @@ def choose(wanted: str, device: torch.device, head_size: int = 64) -> Choice:
                 continue
             with preferring(wanted):
                 error = relative_error(kernel, device, head_size=head_size)
-        except (
-            Exception
-        ) as problem:  # whatever a foreign kernel raises: the fallback must still run
+        except Exception as problem:  # of whatever kind: the fallback must still run
             words = (str(problem).splitlines() or [""])[0][:200]
             why = f"{type(problem).__name__}: {words}"
         else:
@@ -99,13 +102,6 @@ def choose(wanted: str, device: torch.device, head_size: int = 64) -> Choice:
             why = f"it differs from plain attention by {error:.2e}"
         _forget(wanted)
     return _fallback(wanted, why)
-
-
-TOLERANCE = 0.01
-"""Largest relative error, |out - exact| / |exact|, of outputs and gradients in bfloat16.
-
-Its numbers have 8 significant bits, 2^-9 = 0.002 apart; sums of some hundred of them stay below this.
-"""
 
 
 def relative_error(

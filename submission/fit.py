@@ -31,7 +31,6 @@ class Progress:
     steps: int = 0
     losses: list[float] = field(default_factory=list)
     """Mean nats of each batch before its step, over all ranks."""
-    fit_s: float = 0.0
     planned_step: float = 0.0
     """The smallest quantisation step that the weights were trained against; 0 where they were not."""
 
@@ -148,15 +147,15 @@ def fit(
         factor = preset.schedule.factor(progress.steps, left)
         if factor < preset.qat.start:
             _round_softly(learner, progress, factor, cap_bytes)
-        pending.append(learner.step(_share(world, preset, batches), factor))
+        tokens_BT = world.deal(batches, preset.batch_windows, preset.windows.length + 1)
+        pending.append(learner.step(tokens_BT, factor))
         if progress.steps % 50 == 0 and world.speaks:
             log(_line(progress.steps, float(pending[-1]), now() - started_s))
         progress.steps += 1
     learner.catch_up()
     progress.losses = [float(loss) for loss in pending]
-    progress.fit_s = now() - started_s
     if world.speaks:
-        log(f"trained {progress.steps} steps in {progress.fit_s:.1f} s")
+        log(f"trained {progress.steps} steps in {now() - started_s:.1f} s")
     return progress
 
 
@@ -169,16 +168,6 @@ def _round_softly(learner: Learner, progress: Progress, factor: float, cap_bytes
     qat = preset.qat
     alpha = sharpness(factor, qat.start, qat.first_alpha, qat.last_alpha)
     learner.rounding.set(alpha=alpha, smallest_step=progress.planned_step)
-
-
-def _share(world: World, preset: Preset, batches: Iterator[torch.Tensor] | None) -> torch.Tensor:
-    """Return this rank's windows of rank 0's next batch."""
-    if batches is not None:
-        tokens_BT = next(batches)
-    else:
-        shape = (preset.batch_windows, preset.windows.length + 1)
-        tokens_BT = torch.empty(shape, dtype=torch.int64)
-    return world.tell(tokens_BT)[world.rank :: world.size]
 
 
 def _line(step: int, loss: float, elapsed_s: float) -> str:

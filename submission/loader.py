@@ -68,6 +68,13 @@ def hold_out(
     return [*shards[:-1], last[:cut]], last[cut:]
 
 
+def side_by_side(tokens: Tokens, length: int) -> torch.Tensor:
+    """Return the windows of a text that do not overlap, (B, T + 1) int64; none where it is too short."""
+    count = max(0, (len(tokens) - 1) // length)
+    at = np.arange(count)[:, None] * length + np.arange(length + 1)
+    return torch.from_numpy(np.asarray(tokens)[at].astype(np.int64))
+
+
 def most_windows(sizes: Sequence[int], length: int) -> int:
     """Return how many windows of `length` inputs shards of these sizes hold at phase 0.
 

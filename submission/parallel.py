@@ -12,7 +12,7 @@ Does not start processes: torchrun does. Does not recover from a rank that dies:
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,6 +40,13 @@ class World:
         if self.size > 1:
             distributed.broadcast(tensor, 0, group=self.control)
         return tensor
+
+    def deal(self, batches: Iterator[torch.Tensor] | None, rows: int, columns: int) -> torch.Tensor:
+        """Return this rank's rows of rank 0's next batch, (rows, columns) int64; the others bring None."""
+        batch = (
+            torch.empty((rows, columns), dtype=torch.int64) if batches is None else next(batches)
+        )
+        return self.tell(batch)[self.rank :: self.size]
 
     def tell_bytes(self, data: bytes) -> bytes:
         """Return rank 0's bytes on every rank; what the others give is not looked at."""
@@ -95,7 +102,7 @@ class World:
 
 
 def share_of(rows: int, world: World) -> int:
-    """Return how many of `rows` this rank has when row i goes to rank i modulo S."""
+    """Return how many of `rows` this rank has when they are dealt: row i goes to rank i modulo S."""
     return len(range(world.rank, rows, world.size))
 
 

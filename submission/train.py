@@ -29,7 +29,7 @@ from submission import artifact, attention
 from submission.export import Exporter, artifact_room
 from submission.fit import Learner, Progress, fit
 from submission.hessians import Hessians, collect, generate
-from submission.loader import Loader, Tokens, hold_out
+from submission.loader import Loader, Tokens, hold_out, side_by_side
 from submission.model import GPT
 from submission.parallel import World, join, share_of
 from submission.prepare import END_S, TUNE_BLOCK, Prepared, prepare
@@ -87,7 +87,7 @@ def run(training: sdk.Training | None, ready: Prepared) -> None:
 def _say_what_it_cost(
     learner: Learner, built: artifact.Artifact, held_out: Tokens, nats: float
 ) -> None:
-    tokens_BT = _windows(held_out, learner.preset.windows.length)
+    tokens_BT = side_by_side(held_out, learner.preset.windows.length)
     if len(tokens_BT):
         learner.model.load_state_dict(built.build().state_dict())
         print(f"quantising costs {learner.nats(tokens_BT) - nats:+.4f} nats on held-out train text")
@@ -112,19 +112,12 @@ def _loader(
     )
 
 
-def _windows(held_out: Tokens, length: int) -> torch.Tensor:
-    """Return the held-out text as windows, (B, T + 1) int64; none where it is too short."""
-    count = max(0, (len(held_out) - 1) // length)
-    at = np.arange(count)[:, None] * length + np.arange(length + 1)
-    return torch.from_numpy(held_out[at].astype(np.int64))
-
-
 def _choose_weights(learner: Learner, held_out: Tokens) -> float:
     """Leave in the model whichever is better on held-out train text: its weights or their average.
 
     Return its nats there, on rank 0; NaN where the text is too short to tell.
     """
-    tokens_BT = _windows(held_out, learner.preset.windows.length)
+    tokens_BT = side_by_side(held_out, learner.preset.windows.length)
     nats, better = float("nan"), torch.zeros(1)
     if learner.world.speaks and len(tokens_BT):
         nats = learner.nats(tokens_BT)
@@ -156,10 +149,7 @@ def _calibration_text(
             rows = share_of(config.batch_windows, world)
             yield generate(model, rows, length, temperature=config.temperature, generator=generator)
             continue
-        tokens_BT = torch.empty((config.batch_windows, length + 1), dtype=torch.int64)
-        if loader is not None:
-            tokens_BT = next(loader)
-        yield world.tell(tokens_BT)[world.rank :: world.size, :-1]
+        yield world.deal(loader, config.batch_windows, length + 1)[:, :-1]
 
 
 def write(

@@ -24,20 +24,13 @@ from submission.export import Exporter, planned_step
 from submission.fit import Learner, fit
 from submission.gptq import GptqConfig
 from submission.hessians import collect
-from submission.loader import Loader, Tokens, read_shard
+from submission.loader import Loader, Tokens, read_shard, side_by_side
 from submission.parallel import World
 from submission.presets import PRESETS, Preset, QatConfig
 
 HEADER = (
     f"{'rounding':<10}{'bits':>5}{'step':>9}{'bytes':>13}{'floored':>9}{'of nearest':>12}{'gap':>9}"
 )
-
-
-def windows(tokens: Tokens, length: int, most: int) -> torch.Tensor:
-    """Return at most `most` windows that do not overlap, (B, T + 1) int64."""
-    count = min(most, (len(tokens) - 1) // length)
-    at = np.arange(count)[:, None] * length + np.arange(length + 1)
-    return torch.from_numpy(np.asarray(tokens)[at].astype(np.int64))
 
 
 def trained(
@@ -78,7 +71,7 @@ def main() -> None:
     val_T = np.concatenate([read_shard(p) for p in sorted((options.data / "val").glob("*.bin"))])
     vocab_size = int(max(int(val_T.max()), *(int(shard.max()) for shard in shards))) + 1
     preset = PRESETS[options.preset]
-    val_BT = windows(val_T, preset.windows.length, options.windows)
+    val_BT = side_by_side(val_T, preset.windows.length)[: options.windows]
     print(HEADER, flush=True)
     for name, start in (("plain", 0.0), ("soft", preset.qat.start)):
         variant = replace(preset, qat=QatConfig(start=start))

@@ -22,6 +22,7 @@ from submission.loader import (
     order,
     plan_epoch,
     read_shard,
+    side_by_side,
     visits,
 )
 
@@ -133,6 +134,13 @@ def test_held_out_tokens_are_not_trained_on(size, tokens):
     assert len(held) == min(tokens, int(size * 0.1))
     assert np.array_equal(np.concatenate([shards[-1], held]), np.arange(size))
     assert len(shards) == 2
+
+
+@given(st.integers(0, 80), lengths)
+def test_windows_side_by_side_have_each_target_once(count, length):
+    windows = side_by_side(np.arange(count, dtype=np.uint16), length)
+    assert windows.shape == (max(0, (count - 1) // length), length + 1)
+    assert windows[:, 1:].flatten().tolist() == list(range(1, len(windows) * length + 1))
 
 
 def test_the_order_is_pinned():
