@@ -117,6 +117,26 @@ def test_what_is_kept_of_a_question_changes_no_answer(block, others, mixer):
     assert np.allclose(mine.score(block), fresh.score(block), atol=CLOSE)
 
 
+@pytest.mark.parametrize("mixer", [False, True])
+def test_a_question_that_differs_in_its_last_token_costs_that_token(mixer, monkeypatch):
+    asked = []
+    real = SlidingModel.picked
+
+    def counted(self, stream_T, first, token_TK):
+        asked.append(len(token_TK))
+        return real(self, stream_T, first, token_TK)
+
+    monkeypatch.setattr(SlidingModel, "picked", counted)
+    mine, block = scorer(mixer), np.arange(40, dtype=np.uint32) % 7
+    mine.score(block)
+    block[-1] += 1
+    mine.score(block)
+    mine.score(block)
+    mine.accept(block)
+    mine.score(block)
+    assert asked == [40, 1, 40]
+
+
 @settings(max_examples=25)
 @given(TOKENS, TOKENS, st.booleans())
 def test_nats_are_entries_of_the_predicted_rows(history, block, mixer):

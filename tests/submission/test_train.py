@@ -14,7 +14,7 @@ import torch
 from harness import sdk
 from harness.manifest import load as load_manifest
 from harness.sdk import Training
-from submission import artifact, fit, train
+from submission import artifact, export, fit, train
 from submission import prepare as preparing
 from submission.mixer import NEUTRAL
 from submission.parallel import World, share_of
@@ -187,6 +187,33 @@ def test_the_reserve_is_what_the_rehearsal_took(monkeypatch):
     kept_s, tail_s = rehearse(learner, None)
     assert tail_s == preparing.MARGIN * 4.0 + preparing.END_S
     assert kept_s == preparing.MARGIN * (1.0 + preparing.TRIES * 2.0) + tail_s
+
+
+def test_the_rehearsal_searches_over_clips_in_every_bank(monkeypatch):
+    """Where the smallest step binds on all rows GPTQ spares itself the search, and the reserve would too."""
+    searched = []
+    real = export.quantise_bank
+
+    def spied(*given, **named):
+        done = real(*given, **named)
+        searched.append(not done.floored_NR.all())
+        return done
+
+    monkeypatch.setattr(export, "quantise_bank", spied)
+    rehearse(ready_of().learner, None)
+    assert searched == [True] * 8
+
+
+def test_text_for_calibration_comes_in_an_order_of_its_own(tmp_path, monkeypatch):
+    seeds = []
+    real = train.Loader
+    monkeypatch.setattr(
+        train,
+        "Loader",
+        lambda *given, seed, **named: seeds.append(seed) or real(*given, seed=seed, **named),
+    )
+    run(training(tmp_path, seed=3), ready_of())
+    assert seeds == [3, 4]
 
 
 def test_a_compiled_preset_is_warmed_up_and_tunes_in_the_model_it_compiled(tmp_path, monkeypatch):
