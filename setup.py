@@ -10,13 +10,13 @@ setup(
     ext_modules=[
         Extension(
             "native._ngram",
-            ["native/_ngrammodule.c", "native/ngram.c"],
-            depends=["native/ngram.h"],
+            [f"native/{name}.c" for name in ("_ngrammodule", "ngram", "place", "count", "saved")],
+            depends=["native/ngram.h", "native/state.h"],
             define_macros=[("Py_LIMITED_API", "0x030b0000")],
             py_limited_api=True,
             # The file crosses into the scorer and its bytes are counted: without what only a debugger reads.
             extra_compile_args=["-std=c11", "-O2", "-g0", "-Wall", "-Wextra"],
-            extra_link_args=["-Wl,--strip-all"],
+            extra_link_args=["-Wl,--strip-all", "-Wl,-z,noseparate-code"],
             optional=True,
         )
     ],

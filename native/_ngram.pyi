@@ -8,13 +8,14 @@ import numpy.typing as npt
 class Ngram:
     def __init__(
         self,
-        experts: Sequence[tuple[int, int, int]],
+        contexts: Sequence[tuple[int, int, int]],
         kind_V: npt.NDArray[np.uint8],
         hash_V3: npt.NDArray[np.uint64],
         power_V3: npt.NDArray[np.uint64],
         block_tokens: int,
-        counts_ET: npt.NDArray[np.uint64],
-        rate_ET: npt.NDArray[np.float32],
+        hint_XT: npt.NDArray[np.int32],
+        rate_XT: npt.NDArray[np.float32],
+        counts_CT: npt.NDArray[np.uint64],
         open_T: npt.NDArray[np.uint8],
         /,
     ) -> None: ...

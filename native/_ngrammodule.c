@@ -5,15 +5,18 @@
 
 #include "ngram.h"
 
+enum { MOST_ROWS = NGRAM_EXPERTS * NGRAM_MAX_CONTEXTS };
+
 typedef struct {
     PyObject_HEAD
     ngram *state;
-    unsigned vocab, block;
-    int experts, busy, held;
-    Py_buffer into[3]; /* the caller's arrays, which the state writes to as long as it lives */
+    unsigned vocab;
+    Py_ssize_t block;
+    int rows, busy, held;
+    Py_buffer into[4]; /* the caller's arrays, which the state writes to as long as it lives */
 } Object;
 
-/* Fills `view` with a C-contiguous buffer of items in one of `formats` (the same type has several names), of
+/* Fills `view` with a C-contiguous, aligned buffer of items in one of `formats` (the same type has several names), of
  * `count` items, or any number if it is negative. Sets an exception and returns 0 where it is not one. */
 static int take(PyObject *from, Py_buffer *view, const char *name, const char *formats, Py_ssize_t itemsize,
                 Py_ssize_t count, int writable) {
@@ -26,6 +29,8 @@ static int take(PyObject *from, Py_buffer *view, const char *name, const char *f
                      name, view->format ? view->format : "B", view->itemsize, formats, itemsize);
     } else if (count >= 0 && view->len != count * itemsize) {
         PyErr_Format(PyExc_ValueError, "%s: %zd items; expected %zd", name, view->len / itemsize, count);
+    } else if ((uintptr_t)view->buf % (size_t)itemsize) {
+        PyErr_Format(PyExc_ValueError, "%s: its items are not aligned to %zd bytes", name, itemsize);
     } else {
         return 1;
     }
@@ -46,19 +51,24 @@ static int enter(Object *self) {
     return 1;
 }
 
-static int read_experts(PyObject *from, ngram_expert *experts) {
+static int read_contexts(PyObject *from, ngram_context *contexts) {
     PyObject *list = PySequence_List(from);
     if (!list) return -1;
     Py_ssize_t count = PyList_Size(list);
-    if (count < 1 || count > NGRAM_MAX_EXPERTS) {
-        PyErr_Format(PyExc_ValueError, "experts: %zd of them; expected 1 to %d", count, NGRAM_MAX_EXPERTS);
+    if (count < 1 || count > MOST_ROWS) {
+        PyErr_Format(PyExc_ValueError, "contexts: %zd of them; expected 1 to %d", count, MOST_ROWS);
         count = -1;
     }
-    for (Py_ssize_t e = 0; e < count; e++) {
-        PyObject *three = PySequence_Tuple(PyList_GetItem(list, e));
-        unsigned long long table_bytes = 0;
-        if (!three || !PyArg_ParseTuple(three, "iiK", &experts[e].kind, &experts[e].length, &table_bytes)) count = -1;
-        else experts[e].table_bytes = table_bytes;
+    for (Py_ssize_t c = 0; c < count; c++) {
+        PyObject *three = PySequence_Tuple(PyList_GetItem(list, c));
+        long long table_bytes = 0;
+        if (!three || !PyArg_ParseTuple(three, "iiL", &contexts[c].expert, &contexts[c].length, &table_bytes)) {
+            if (PyErr_ExceptionMatches(PyExc_OverflowError))
+                PyErr_Format(PyExc_ValueError, "contexts: number %zd is out of range (see native/ngram.h)", c);
+            count = -1;
+        } else {
+            contexts[c].table_bytes = (uint64_t)table_bytes; /* a negative one is too large */
+        }
         Py_XDECREF(three);
     }
     Py_DECREF(list);
@@ -66,37 +76,38 @@ static int read_experts(PyObject *from, ngram_expert *experts) {
 }
 
 /* Makes the state from checked buffers: kind, hash and power of the tokens. */
-static int make(Object *self, const ngram_expert *experts, int count, unsigned block, const Py_buffer *tables,
+static int make(Object *self, const ngram_context *contexts, int count, Py_ssize_t block, const Py_buffer *tables,
                 PyObject *const *arrays) {
     static const struct {
         const char *name, *formats;
         Py_ssize_t itemsize;
-    } outputs[3] = {{"counts_ET", "QL", 8}, {"rate_ET", "f", 4}, {"open_T", "B", 1}};
+    } outputs[4] = {{"hint_XT", "il", 4}, {"rate_XT", "f", 4}, {"counts_CT", "QL", 8}, {"open_T", "B", 1}};
+    const Py_ssize_t rows[4] = {NGRAM_EXPERTS, NGRAM_EXPERTS, count, 1};
     if (tables[0].len < 1 || tables[0].len > 65536 || block < 1 || block > NGRAM_MAX_BLOCK) {
-        PyErr_Format(PyExc_ValueError, "%zd tokens and blocks of %u; expected 1 to 65536 and 1 to %d", tables[0].len,
+        PyErr_Format(PyExc_ValueError, "%zd tokens and blocks of %zd; expected 1 to 65536 and 1 to %d", tables[0].len,
                      block, NGRAM_MAX_BLOCK);
         return -1;
     }
-    Py_ssize_t positions = (Py_ssize_t)block + 1;
-    for (int k = 0; k < 3; k++) {
+    Py_ssize_t positions = block + 1;
+    for (int k = 0; k < 4; k++) {
         if (!take(arrays[k], &self->into[k], outputs[k].name, outputs[k].formats, outputs[k].itemsize,
-                  k < 2 ? count * positions : positions, 1))
+                  rows[k] * positions, 1))
             return -1;
         self->held++;
     }
     ngram_tokens tokens = {(uint32_t)tables[0].len, tables[0].buf, tables[1].buf, tables[2].buf};
-    ngram_hints into = {self->into[0].buf, self->into[1].buf, self->into[2].buf};
-    self->state = ngram_new(&tokens, experts, count, block, &into);
+    ngram_answers into = {self->into[0].buf, self->into[1].buf, self->into[2].buf, self->into[3].buf};
+    self->state = ngram_new(&tokens, contexts, count, (uint32_t)block, &into);
     if (!self->state) {
         PyErr_Format(PyExc_ValueError,
-                     "no state for %d experts and blocks of %u tokens: a kind, a length or a table size is out of range "
-                     "(see native/ngram.h), or memory is short",
+                     "no state for %d contexts and blocks of %zd tokens: an expert, a length or a table size is out of range, "
+                     "or an expert's contexts are not from the longest down (see native/ngram.h), or memory is short",
                      count, block);
         return -1;
     }
     self->vocab = tokens.vocab;
     self->block = block;
-    self->experts = count;
+    self->rows = count;
     return 0;
 }
 
@@ -106,16 +117,17 @@ static int init(Object *self, PyObject *args, PyObject *keywords) {
         const char *name, *formats;
         Py_ssize_t itemsize;
     } inputs[3] = {{"kind_V", "B", 1}, {"hash_V3", "QL", 8}, {"power_V3", "QL", 8}};
-    PyObject *experts, *given[3], *arrays[3];
-    unsigned int block;
-    if (!PyArg_ParseTuple(args, "OOOOIOOO", &experts, given, given + 1, given + 2, &block, arrays, arrays + 1, arrays + 2))
+    PyObject *contexts, *given[3], *arrays[4];
+    Py_ssize_t block;
+    if (!PyArg_ParseTuple(args, "OOOOnOOOO", &contexts, given, given + 1, given + 2, &block, arrays, arrays + 1,
+                          arrays + 2, arrays + 3))
         return -1;
     if (self->state || self->held) {
         PyErr_SetString(PyExc_RuntimeError, "this state was made already");
         return -1;
     }
-    ngram_expert wanted[NGRAM_MAX_EXPERTS];
-    int count = read_experts(experts, wanted), taken = 0, failed = -1;
+    ngram_context wanted[MOST_ROWS];
+    int count = read_contexts(contexts, wanted), taken = 0, failed = -1;
     if (count < 0) return -1;
     Py_buffer tables[3];
     for (; taken < 3; taken++)
@@ -141,8 +153,8 @@ static int take_tokens(Object *self, PyObject *from, Py_buffer *view) {
     if (!take(from, view, "token_T", "H", 2, -1, 0)) return 0;
     const uint16_t *token_T = view->buf;
     Py_ssize_t count = view->len / 2;
-    if (count > (Py_ssize_t)self->block) {
-        PyErr_Format(PyExc_ValueError, "%zd tokens at once; this state was made for %u", count, self->block);
+    if (count > self->block) {
+        PyErr_Format(PyExc_ValueError, "%zd tokens at once; this state was made for %zd", count, self->block);
     } else {
         unsigned highest = 0;
         for (Py_ssize_t t = 0; t < count; t++) highest = token_T[t] > highest ? token_T[t] : highest;
@@ -225,26 +237,26 @@ static PyObject *get_table_bytes(Object *self, void *unused) {
     return PyLong_FromUnsignedLongLong(ngram_table_bytes(self->state));
 }
 
-/* A list with a number for each expert. */
-static PyObject *per_expert(Object *self, uint64_t (*number)(const ngram *, int)) {
+/* A list with a number for each context length. */
+static PyObject *per_row(Object *self, uint64_t (*number)(const ngram *, int)) {
     if (!enter(self)) return NULL;
     self->busy = 0;
-    PyObject *list = PyList_New(self->experts);
-    for (int e = 0; list && e < self->experts; e++) {
-        PyObject *value = PyLong_FromUnsignedLongLong(number(self->state, e));
-        if (!value || PyList_SetItem(list, e, value) < 0) Py_CLEAR(list);
+    PyObject *list = PyList_New(self->rows);
+    for (int c = 0; list && c < self->rows; c++) {
+        PyObject *value = PyLong_FromUnsignedLongLong(number(self->state, c));
+        if (!value || PyList_SetItem(list, c, value) < 0) Py_CLEAR(list);
     }
     return list;
 }
 
 static PyObject *get_contexts(Object *self, void *unused) {
     (void)unused;
-    return per_expert(self, ngram_contexts);
+    return per_row(self, ngram_contexts_met);
 }
 
 static PyObject *get_given_up(Object *self, void *unused) {
     (void)unused;
-    return per_expert(self, ngram_given_up);
+    return per_row(self, ngram_given_up);
 }
 
 static PyMethodDef methods[] = {
@@ -258,11 +270,12 @@ static PyGetSetDef numbers[] = {
     {"accepted", (getter)get_accepted, NULL, "Tokens of the history.", NULL},
     {"table_bytes", (getter)get_table_bytes, NULL, "Bytes of the tables.", NULL},
     {"contexts", (getter)get_contexts, NULL, "Contexts in each table.", NULL},
-    {"given_up", (getter)get_given_up, NULL, "Contexts of each expert that made room for others.", NULL},
+    {"given_up", (getter)get_given_up, NULL, "Contexts of each length that made room for others.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 static PyType_Slot slots[] = {
-    {Py_tp_doc, "Ngram(experts, kind_V, hash_V3, power_V3, block_tokens, counts_ET, rate_ET, open_T): see native/ngram.h."},
+    {Py_tp_doc, "Ngram(contexts, kind_V, hash_V3, power_V3, block_tokens, hint_XT, rate_XT, counts_CT, open_T): see "
+                "native/ngram.h."},
     {Py_tp_init, init},
     {Py_tp_dealloc, dealloc},
     {Py_tp_methods, methods},

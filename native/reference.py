@@ -18,13 +18,13 @@ import numpy.typing as npt
 from native.words import BOUNDARY, STARTS
 
 TOKEN, WITHIN, WORD = range(3)
-SLOTS, BUCKET_BYTES, EVIDENCE = 5, 64, 64
-MAX_EXPERTS, MAX_LENGTH, MAX_WORDS, MAX_BLOCK, PAST = 16, 31, 4, 1 << 24, 32
+EXPERTS, SLOTS, BUCKET_BYTES, EVIDENCE = 3, 4, 64, 512
+MAX_CONTEXTS, MAX_LENGTH, MAX_WORDS, MAX_BLOCK, PAST = 8, 31, 4, 1 << 24, 32
+MOST_ROWS = EXPERTS * MAX_CONTEXTS
 MASK = (1 << 64) - 1
 BASE, FAR = 0x9E3779B97F4A7C15, 0xD6E8FEB86659FD93
 VERSION = 1
-TOP_FROM = (0, 2, 3, 4, 6, 10, 20, 50)
-MISSED_FROM = (0, 1, 2, 3, 5, 9, 21, 61)
+LARGEST_RATE = 1 - 2**-24  # the 32-bit float before 1
 
 
 def mixed(x: int) -> int:
@@ -39,35 +39,44 @@ class Context:
     """What is remembered of one context."""
 
     tag: int
-    total: int
-    token: int
-    second: int
+    met: int
     top: int
-    next: int
+    top_count: int
+    second: int
+    second_count: int
+    last: int
+    run: int
+    """How many times in a row `last` has followed, to 255."""
 
     def packed(self) -> int:
-        """Return the counts in 64 bits, without the tag."""
-        low = self.token | self.second << 16 | self.total << 32
-        return low | self.top << 48 | self.next << 56
+        """Return the counts in 64 bits."""
+        low = self.top | self.second << 16 | self.met << 32
+        return low | self.top_count << 48 | self.second_count << 56
 
     def counted(self, token: int) -> Context:
         """Return it after one more next token."""
-        one = replace(self, total=self.total + 1)
-        if one.token == token:
-            one.top += 1
-        elif one.next == 0:
-            one.second, one.next = token, 1
-        elif one.second == token:
-            one.next += 1
-            if one.next > one.top:
-                one.token, one.second, one.top, one.next = one.second, one.token, one.next, one.top
-        elif one.next > 1:
-            one.next -= 1
+        run = min(self.run + 1, 255) if token == self.last else 1
+        one = replace(self, met=self.met + 1, last=token, run=run)
+        if one.top == token:
+            one.top_count += 1
+        elif one.second_count and one.second == token:
+            one.second_count += 1
+        elif one.second_count > 1:
+            one.second_count -= 1
         else:
-            one.second = token
-        if one.top == 255 or one.total == 65_535:
-            one.top, one.next, one.total = (one.top + 1) // 2, one.next // 2, (one.total + 1) // 2
+            one.second, one.second_count = token, 1
+        if one.second == token and one.top != token and one.second_count >= one.top_count:
+            one.top, one.second = one.second, one.top
+            one.top_count, one.second_count = one.second_count, one.top_count
+        if one.top_count == 255 or one.met == 65_535:
+            one.top_count, one.second_count = (one.top_count + 1) // 2, one.second_count // 2
+            one.met = (one.met + 1) // 2
         return one
+
+
+def new_context(tag: int, token: int) -> Context:
+    """Return what is remembered of a context met for the first time."""
+    return Context(tag, met=1, top=token, top_count=1, second=0, second_count=0, last=token, run=1)
 
 
 @dataclass(slots=True)
@@ -75,7 +84,7 @@ class Cursor:
     """Where the stream stands: a function of the tokens so far."""
 
     position: int = 0
-    rolling: tuple[int, ...] = (0,) * MAX_EXPERTS
+    rolling: tuple[int, ...] = (0,) * MOST_ROWS
     words: tuple[int, ...] = (0,) * MAX_WORDS
     pieces: int = 0
     core: int = 0
@@ -97,24 +106,24 @@ class Looked:
     """What was found at one position, and what to put back if it is undone."""
 
     counts: list[int]
+    hints: list[int]
     rates: list[float]
     open: bool
     put_back: list[tuple[int, int, int, Context | None]] = field(default_factory=list)
-    """Expert, bucket, slot and what was in it."""
+    """Row, bucket, slot and what was in it."""
     counted: list[tuple[int, int, bool]] = field(default_factory=list)
     """Expert, evidence and whether the hint came true."""
 
 
 @dataclass(slots=True)
-class Expert:
-    """One expert: its table and what it has learnt of itself."""
+class Row:
+    """The contexts of one length."""
 
-    kind: int
+    expert: int
     length: int
     buckets: int
     table: dict[int, list[Context | None]] = field(default_factory=dict)
-    tallies: list[list[int]] = field(default_factory=lambda: [[0, 0] for _ in range(EVIDENCE)])
-    contexts: int = 0
+    met: int = 0
     given_up: int = 0
 
 
@@ -123,46 +132,50 @@ class Ngram:
 
     def __init__(
         self,
-        experts: Sequence[tuple[int, int, int]],
+        contexts: Sequence[tuple[int, int, int]],
         kind_V: npt.NDArray[np.uint8],
         hash_V3: npt.NDArray[np.uint64],
         power_V3: npt.NDArray[np.uint64],
         block_tokens: int,
-        counts_ET: npt.NDArray[np.uint64],
-        rate_ET: npt.NDArray[np.float32],
+        hint_XT: npt.NDArray[np.int32],
+        rate_XT: npt.NDArray[np.float32],
+        counts_CT: npt.NDArray[np.uint64],
         open_T: npt.NDArray[np.uint8],
     ) -> None:
         low, high = (1, 0, 1), (MAX_LENGTH, MAX_WORDS, MAX_WORDS)
+        lengths = [[n for one, n, _ in contexts if one == expert] for expert in range(EXPERTS)]
         if not (
-            1 <= len(experts) <= MAX_EXPERTS
+            contexts
             and all(
-                kind in (TOKEN, WITHIN, WORD)
-                and low[kind] <= length <= high[kind]
-                and 1 <= table_bytes // BUCKET_BYTES <= 0xFFFFFFFF // SLOTS
-                for kind, length, table_bytes in experts
+                0 <= expert < EXPERTS
+                and low[expert] <= length <= high[expert]
+                and 1 <= table_bytes // BUCKET_BYTES < 1 << 30
+                for expert, length, table_bytes in contexts
             )
+            and all(own == sorted(set(own), reverse=True) for own in lengths)
+            and all(len(own) <= MAX_CONTEXTS for own in lengths)
             and 1 <= len(kind_V) <= 65_536
             and 1 <= block_tokens <= MAX_BLOCK
         ):
             raise ValueError(
-                f"no state for {len(kind_V)} tokens, experts {experts} and blocks of {block_tokens} "
-                "tokens: a kind, a length or a size is out of range (see native/ngram.h)"
+                f"no state for {len(kind_V)} tokens, contexts {contexts} and blocks of {block_tokens} tokens: an "
+                "expert, a length or a size is out of range, or an expert's contexts are not from the longest "
+                "down (see native/ngram.h)"
             )
-        self._wanted = [
-            (kind, length, table_bytes // BUCKET_BYTES) for kind, length, table_bytes in experts
-        ]
+        self._wanted = [(expert, length, size // BUCKET_BYTES) for expert, length, size in contexts]
         self._block, self._vocab = block_tokens, len(kind_V)
         self._kinds = kind_V.tolist()
         self._hashes = hash_V3.reshape(-1, 3).tolist()
         self._powers = power_V3.reshape(-1, 3).tolist()
-        self._out = (counts_ET, rate_ET, open_T)
+        self._out = (hint_XT, rate_XT, counts_CT, open_T)
         self._tokens_digest = self._vocab
         for part in (kind_V, hash_V3, power_V3):
             self._tokens_digest = digest(self._tokens_digest, part.tobytes())
         self._forget()
 
     def _forget(self) -> None:
-        self._experts = [Expert(*wanted) for wanted in self._wanted]
+        self._rows = [Row(*wanted) for wanted in self._wanted]
+        self._tallies = [[[0, 0] for _ in range(EVIDENCE)] for _ in range(EXPERTS)]
         self._at, self._accepted = Cursor(), Cursor()
         self._question: list[int] = []
         self._looked: list[Looked] = []
@@ -173,12 +186,12 @@ class Ngram:
     def _advance(self, token: int) -> None:
         at = self._at
         rolling = list(at.rolling)
-        for e, own in enumerate(self._experts):
-            if own.kind != TOKEN:
+        for c, own in enumerate(self._rows):
+            if own.expert != TOKEN:
                 continue
             leaving = at.past[-own.length] + 1 if at.position >= own.length else 0
             power = pow(BASE, own.length, 1 << 64)
-            rolling[e] = (rolling[e] * BASE + token + 1 - leaving * power) & MASK
+            rolling[c] = (rolling[c] * BASE + token + 1 - leaving * power) & MASK
         at.rolling = tuple(rolling)
         at.past = (*at.past[1:], token)
         at.position += 1
@@ -206,13 +219,13 @@ class Ngram:
             at.core = hashes[1]
         at.trail, at.trail_power = hashes[2], powers[2]
 
-    def _key(self, e: int, own: Expert) -> int:
+    def _key(self, c: int, own: Row) -> int:
         at = self._at
-        total = (e + 1) * FAR
-        if own.kind == TOKEN:
-            return mixed((total + at.rolling[e]) & MASK)
+        total = (c + 1) * FAR
+        if own.expert == TOKEN:
+            return mixed((total + at.rolling[c]) & MASK)
         words = at.words
-        if own.kind == WITHIN:
+        if own.expert == WITHIN:
             total += at.pieces
         elif at.core:
             words = (at.core, *words)
@@ -220,56 +233,74 @@ class Ngram:
             total = (total * FAR + word) & MASK
         return mixed(total & MASK)
 
-    def _counts(self, kind: int, token: int) -> bool:
+    def _counts(self, expert: int, token: int) -> bool:
         boundary = bool(self._kinds[token] & BOUNDARY)
         starts = self._at.length == 0 or bool(self._kinds[token] & STARTS)
-        return kind == TOKEN or (not boundary and starts == (kind == WORD))
+        return expert == TOKEN or (not boundary and starts == (expert == WORD))
 
     # One position.
 
     def _visit(self, token: int | None) -> Looked:
-        """Look a position up for every expert, and count its token if there is one."""
-        looked = Looked(counts=[], rates=[], open=self._at.length > 0)
-        for e, own in enumerate(self._experts):
-            key = self._key(e, own)
+        """Look a position up, and count its token if there is one."""
+        looked = Looked(counts=[], hints=[], rates=[], open=self._at.length > 0)
+        found: list[list[Context | None]] = [[] for _ in range(EXPERTS)]
+        for c, own in enumerate(self._rows):
+            key = self._key(c, own)
             tag, number = (key | 1) & 0xFFFFFFFF, (key >> 32) * own.buckets >> 32
             bucket = own.table.get(number, [None] * SLOTS)
             slot = next((k for k, one in enumerate(bucket) if one and one.tag == tag), None)
-            if own.kind == WITHIN and not looked.open:
+            if own.expert == WITHIN and not looked.open:
                 slot = None
-            found = bucket[slot] if slot is not None else None
-            looked.counts.append(found.packed() if found else 0)
-            looked.rates.append(rate(found, own.tallies) if found else 0.0)
-            if token is None or not self._counts(own.kind, token):
+            here = bucket[slot] if slot is not None else None
+            found[own.expert].append(here)
+            looked.counts.append(here.packed() if here else 0)
+            if token is None or not self._counts(own.expert, token):
                 continue
-            if found is not None and slot is not None:
-                right = found.token == token
-                own.tallies[evidence(found)][0] += 1
-                own.tallies[evidence(found)][1] += right
-                looked.counted.append((e, evidence(found), right))
-                after = found.counted(token)
+            if here is not None and slot is not None:
+                after = here.counted(token)
             else:
-                slot = room(bucket, tag)
-                after = Context(tag=tag, total=1, token=token, second=0, top=1, next=0)
-                own.contexts += bucket[slot] is None
+                slot, after = room(bucket, tag), new_context(tag, token)
+                own.met += bucket[slot] is None
                 own.given_up += bucket[slot] is not None
-            looked.put_back.append((e, number, slot, bucket[slot]))
+            looked.put_back.append((c, number, slot, bucket[slot]))
             own.table.setdefault(number, [None] * SLOTS)[slot] = after
+        for expert in range(EXPERTS):
+            self._say(expert, found[expert], token, looked)
         return looked
+
+    def _say(
+        self, expert: int, found: list[Context | None], token: int | None, looked: Looked
+    ) -> None:
+        """Add an expert's hint and rate from what was found at its contexts, the longest first."""
+        chosen = next((k for k, one in enumerate(found) if one), None)
+        one = found[chosen] if chosen is not None else None
+        if chosen is None or one is None:
+            looked.hints.append(-1)
+            looked.rates.append(0.0)
+            return
+        agreeing = sum(other.last == one.last for other in found[chosen + 1 :] if other)
+        kind = evidence(chosen, agreeing, one)
+        tally = self._tallies[expert][kind]
+        looked.hints.append(one.last)
+        looked.rates.append(rate(one, *tally))
+        if token is not None and self._counts(expert, token):
+            tally[0] += 1
+            tally[1] += one.last == token
+            looked.counted.append((expert, kind, one.last == token))
 
     # The question.
 
     def _undo(self) -> None:
         looked = self._looked.pop()
         self._question.pop()
-        for e, number, slot, was in reversed(looked.put_back):
-            own, now = self._experts[e], self._experts[e].table[number][slot]
-            own.contexts -= was is None
+        for c, number, slot, was in reversed(looked.put_back):
+            own, now = self._rows[c], self._rows[c].table[number][slot]
+            own.met -= was is None
             own.given_up -= was is not None and now is not None and was.tag != now.tag
             own.table[number][slot] = was
-        for e, kind_of_evidence, right in looked.counted:
-            self._experts[e].tallies[kind_of_evidence][0] -= 1
-            self._experts[e].tallies[kind_of_evidence][1] -= right
+        for expert, kind, right in looked.counted:
+            self._tallies[expert][kind][0] -= 1
+            self._tallies[expert][kind][1] -= right
 
     def _ask(self, tokens: list[int]) -> None:
         if len(tokens) > self._block:
@@ -292,10 +323,10 @@ class Ngram:
         self._show(len(self._question), self._visit(None))
 
     def _show(self, t: int, looked: Looked) -> None:
-        counts_ET, rate_ET, open_T = self._out
-        for e in range(len(self._experts)):
-            counts_ET[e, t] = looked.counts[e]
-            rate_ET[e, t] = looked.rates[e]
+        hint_XT, rate_XT, counts_CT, open_T = self._out
+        hint_XT[:, t], rate_XT[:, t] = looked.hints, looked.rates
+        for c, counts in enumerate(looked.counts):
+            counts_CT[c, t] = counts
         open_T[t] = looked.open
 
     def look(self, token_T: npt.NDArray[np.uint16]) -> None:
@@ -317,30 +348,33 @@ class Ngram:
     @property
     def table_bytes(self) -> int:
         """Bytes that the compiled tables would have."""
-        return sum(own.buckets * BUCKET_BYTES for own in self._experts)
+        return sum(own.buckets * BUCKET_BYTES for own in self._rows)
 
     @property
     def contexts(self) -> list[int]:
-        """Contexts of each expert."""
-        return [own.contexts for own in self._experts]
+        """Contexts of each length."""
+        return [own.met for own in self._rows]
 
     @property
     def given_up(self) -> list[int]:
-        """Contexts of each expert that made room for others."""
-        return [own.given_up for own in self._experts]
+        """Contexts of each length that made room for others."""
+        return [own.given_up for own in self._rows]
 
     # As bytes.
 
     def save(self) -> bytes:
         """Return the history, in the compiled state's format."""
         self._ask([])
-        body = self._head() + b"".join(saved_expert(own) for own in self._experts)
+        body = self._head() + b"".join(saved_row(own) for own in self._rows)
+        body += b"".join(
+            struct.pack("<2q", *tally) for tallies in self._tallies for tally in tallies
+        )
         return body + struct.pack("<Q", digest(VERSION, body))
 
     def _head(self) -> bytes:
         at = self._accepted
         words = (*at.rolling, *at.words, at.pieces, at.core, at.trail, at.trail_power, at.length)
-        head = struct.pack("<4s3IQ", b"NGR1", VERSION, len(self._experts), 0, self._tokens_digest)
+        head = struct.pack("<4s3IQ", b"NGR1", VERSION, len(self._rows), 0, self._tokens_digest)
         return head + struct.pack(f"<{1 + len(words)}Q{PAST}H", at.position, *words, *at.past)
 
     def load(self, saved: bytes) -> None:
@@ -356,43 +390,45 @@ class Ngram:
         head = len(self._head())
         if len(saved) < head + 8:
             raise ValueError("it is cut short")
-        magic, version, experts, _, tokens = struct.unpack_from("<4s3IQ", saved)
+        magic, version, rows, _, tokens = struct.unpack_from("<4s3IQ", saved)
         if (magic, version) != (b"NGR1", VERSION):
             raise ValueError("it is not a saved state of this version")
         body = saved[:-8]
         if struct.unpack("<Q", saved[-8:])[0] != digest(VERSION, body):
             raise ValueError("it is damaged or cut short")
-        if experts != len(self._experts):
-            raise ValueError("it was saved with other experts")
+        if rows != len(self._rows):
+            raise ValueError("it was saved with other contexts")
         if tokens != self._tokens_digest:
             raise ValueError("it was saved with another vocabulary")
         at = head
-        for own in self._experts:
-            at = restore_expert(own, body, at)
-        numbers = struct.unpack_from(f"<{6 + MAX_EXPERTS + MAX_WORDS}Q{PAST}H", saved, 24)
-        rest = numbers[1 + MAX_EXPERTS + MAX_WORDS :]
+        for own in self._rows:
+            at = restore_row(own, body, at)
+        tallies = iter(struct.unpack_from(f"<{2 * EVIDENCE * EXPERTS}q", body, at))
+        self._tallies = [
+            [[next(tallies), next(tallies)] for _ in range(EVIDENCE)] for _ in range(EXPERTS)
+        ]
+        numbers = struct.unpack_from(f"<{6 + MOST_ROWS + MAX_WORDS}Q{PAST}H", saved, 24)
+        rest = numbers[1 + MOST_ROWS + MAX_WORDS :]
         self._accepted = Cursor(
             numbers[0],
-            numbers[1 : 1 + MAX_EXPERTS],
-            numbers[1 + MAX_EXPERTS : 1 + MAX_EXPERTS + MAX_WORDS],
+            numbers[1 : 1 + MOST_ROWS],
+            numbers[1 + MOST_ROWS : 1 + MOST_ROWS + MAX_WORDS],
             *rest[:5],
             past=rest[5:],
         )
         self._ask([])
 
 
-def rate(one: Context, tallies: list[list[int]]) -> float:
-    """Return how often hints with such evidence came true, 0..1 exclusive."""
-    seen, right = tallies[evidence(one)]
-    met = one.total + 1.0
-    return (right * met + 2 * one.top) / ((seen + 2.0) * met)
+def rate(one: Context, seen: int, right: int) -> float:
+    """Return how often hints with such evidence came true, above 0 and below 1."""
+    times = one.met + 1.0
+    return min(LARGEST_RATE, (right * times + 2 * one.run) / ((seen + 2.0) * times))
 
 
-def evidence(one: Context) -> int:
-    """Return the kind of evidence, 0..63, that a context's counts are."""
-    missed = min(one.total - one.top, 255)
-    of_top = sum(one.top >= n for n in TOP_FROM) - 1
-    return 8 * of_top + sum(missed >= n for n in MISSED_FROM) - 1
+def evidence(chosen: int, agreeing: int, one: Context) -> int:
+    """Return the kind of evidence, 0..511: which length, how many agree, how often in a row, and alone or not."""
+    of_run = one.run - 1 if one.run < 3 else 2 if one.run < 6 else 3
+    return ((chosen * 8 + agreeing) * 4 + of_run) * 2 + (one.top_count == one.met)
 
 
 def room(bucket: list[Context | None], tag: int) -> int:
@@ -400,7 +436,7 @@ def room(bucket: list[Context | None], tag: int) -> int:
     if None in bucket:
         return bucket.index(None)
     order = [((tag >> 1) + k) % SLOTS for k in range(SLOTS)]
-    totals = [one.total for k in order if (one := bucket[k])]
+    totals = [one.met for k in order if (one := bucket[k])]
     return order[totals.index(min(totals))]
 
 
@@ -413,27 +449,22 @@ def digest(seed: int, data: bytes) -> int:
     return mixed(total ^ int.from_bytes(data[whole:], "little"))
 
 
-def saved_expert(own: Expert) -> bytes:
-    """Return what is saved of one expert: its numbers, then each used bucket after its own number."""
+def saved_row(own: Row) -> bytes:
+    """Return what is saved of one length: its numbers, then each used bucket after its own number."""
     used = sorted(n for n, bucket in own.table.items() if any(bucket))
-    head = struct.pack("<2i2I", own.kind, own.length, own.buckets, len(used))
-    head += struct.pack("<2Q", own.contexts, own.given_up)
-    head += b"".join(struct.pack("<2q", *tally) for tally in own.tallies)
+    head = struct.pack("<2i2I", own.expert, own.length, own.buckets, len(used))
+    head += struct.pack("<2Q", own.met, own.given_up)
     return head + b"".join(struct.pack("<I", n) + packed(own.table[n]) for n in used)
 
 
-def restore_expert(own: Expert, body: bytes, at: int) -> int:
-    """Fill an empty expert from what `saved_expert` wrote at `at`; return where it ends."""
-    kind, length, buckets, used, own.contexts, own.given_up = struct.unpack_from(
-        "<2i2I2Q", body, at
-    )
-    if (kind, length) != (own.kind, own.length):
-        raise ValueError("it was saved with other experts")
+def restore_row(own: Row, body: bytes, at: int) -> int:
+    """Fill an empty row from what `saved_row` wrote at `at`; return where it ends."""
+    expert, length, buckets, used, own.met, own.given_up = struct.unpack_from("<2i2I2Q", body, at)
+    if (expert, length) != (own.expert, own.length):
+        raise ValueError("it was saved with other contexts")
     if buckets != own.buckets:
         raise ValueError("it was saved with another table size")
-    tallies = struct.unpack_from(f"<{2 * EVIDENCE}q", body, at + 32)
-    own.tallies = [list(tallies[n : n + 2]) for n in range(0, 2 * EVIDENCE, 2)]
-    at += 32 + 16 * EVIDENCE
+    at += 32
     for _ in range(used):
         (number,) = struct.unpack_from("<I", body, at)
         own.table[number] = unpacked(body[at + 4 : at + 4 + BUCKET_BYTES])
@@ -442,16 +473,19 @@ def restore_expert(own: Expert, body: bytes, at: int) -> int:
 
 
 def packed(bucket: list[Context | None]) -> bytes:
-    """Return a bucket's 64 bytes: five counts, five tags."""
+    """Return a bucket's 64 bytes: four counts, four tags, four last tokens."""
     counts = [one.packed() if one else 0 for one in bucket]
-    return struct.pack("<5Q5II", *counts, *(one.tag if one else 0 for one in bucket), 0)
+    tags = [one.tag if one else 0 for one in bucket]
+    last = [one.last | one.run << 16 if one else 0 for one in bucket]
+    return struct.pack("<4Q4I4I", *counts, *tags, *last)
 
 
 def unpacked(data: bytes) -> list[Context | None]:
     """Return the bucket in 64 bytes."""
-    numbers = struct.unpack("<5Q5II", data)
+    numbers = struct.unpack("<4Q4I4I", data)
     slots: list[Context | None] = []
-    for count, tag in zip(numbers[:SLOTS], numbers[SLOTS:], strict=False):
-        token, second, total, top, runner_up = struct.unpack("<3H2B", struct.pack("<Q", count))
-        slots.append(Context(tag, total, token, second, top, runner_up) if count else None)
+    for counts, tag, last in zip(numbers[:4], numbers[4:8], numbers[8:], strict=True):
+        top, second, met, more, fewer = struct.unpack("<3H2B", struct.pack("<Q", counts))
+        one = Context(tag, met, top, more, second, fewer, last & 0xFFFF, last >> 16)
+        slots.append(one if counts else None)
     return slots

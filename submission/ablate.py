@@ -107,6 +107,43 @@ class _Shard:
         return read_shard(self.path)
 
 
+@dataclass(frozen=True, slots=True)
+class _Tokenizer:
+    path: Path
+
+    def read(self) -> bytes:
+        return self.path.read_bytes()
+
+
+def train_into(
+    out: Path,
+    preset: Preset,
+    shards: Sequence[Path],
+    *,
+    vocab_size: int,
+    seed: int,
+    cap_bytes: int,
+    train_s: float,
+    tokenizer: Path | None = None,
+) -> None:
+    """Train one variant and leave what a train phase would in `out`."""
+    gpu = torch.cuda.is_available()
+    world = World(device=torch.device("cuda" if gpu else "cpu"))
+    ready = prepare(preset, world, vocab_size=vocab_size, seed=seed)
+    run(
+        Training(
+            shards=tuple(_Shard(path) for path in shards),  # type: ignore[arg-type]
+            tokenizer=None if tokenizer is None else _Tokenizer(tokenizer),  # type: ignore[arg-type]
+            out=out,
+            seed=seed,
+            train_s=train_s,
+            deadline_s=time.monotonic() + train_s,
+            cap_bytes=cap_bytes,
+        ),
+        ready,
+    )
+
+
 def trained(
     preset: Preset,
     shards: Sequence[Path],
@@ -116,32 +153,32 @@ def trained(
     seed: int,
     cap_bytes: int,
     train_s: float,
+    tokenizer: Path | None = None,
 ) -> Result:
     """Train, export and score one variant."""
     started_s = time.monotonic()
     gpu = torch.cuda.is_available()
-    world = World(device=torch.device("cuda" if gpu else "cpu"))
-    ready = prepare(preset, world, vocab_size=vocab_size, seed=seed)
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder)
-        run(
-            Training(
-                shards=tuple(_Shard(path) for path in shards),  # type: ignore[arg-type]
-                tokenizer=None,
-                out=out,
-                seed=seed,
-                train_s=train_s,
-                deadline_s=time.monotonic() + train_s,
-                cap_bytes=cap_bytes,
-            ),
-            ready,
+        train_into(
+            out,
+            preset,
+            shards,
+            vocab_size=vocab_size,
+            seed=seed,
+            cap_bytes=cap_bytes,
+            train_s=train_s,
+            tokenizer=tokenizer,
         )
         built = artifact.load(out)
         size = (out / artifact.WEIGHTS).stat().st_size
-    choice = attention.choose("sdpa", world.device)
-    windows = ready_windows(built, [world.device], choice)
-    scorer = Scorer(built, tokens=len(val_T), windows=windows, mixer=preset.use_mixer)
+    device = torch.device("cuda" if gpu else "cpu")
+    choice = attention.choose("sdpa", device)
+    windows = ready_windows(built, [device], choice)
     block = BLOCK_TOKENS * (64 if gpu else 1)
+    scorer = Scorer(
+        built, tokens=len(val_T), block_tokens=block, windows=windows, mixer=preset.use_mixer
+    )
     total = 0.0
     for first in range(0, len(val_T), block):
         total += float(scorer.score(val_T[first : first + block]).sum())
@@ -235,6 +272,9 @@ def main() -> int:
     val = [read_shard(path) for path in sorted((options.data / "val").glob("*.bin"))]
     val_T = np.concatenate(val)[: options.tokens]
 
+    model = options.data / "tokenizer.model"
+    tokenizer = model if model.exists() else None
+
     def one(preset: Preset, seed: int) -> Result:
         from contextlib import nullcontext, redirect_stdout
 
@@ -248,6 +288,7 @@ def main() -> int:
                 seed=seed,
                 cap_bytes=options.cap_bytes,
                 train_s=options.train_s,
+                tokenizer=tokenizer,
             )
 
     seeds = [int(seed) for seed in options.seeds.split(",")]

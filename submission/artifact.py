@@ -1,11 +1,11 @@
-"""What crosses into the scorer besides code: the packed weights, and the mixer's few numbers beside them.
+"""What crosses into the scorer besides code: the packed weights, and beside them what the mixer needs.
 
-Two files, because the mixer is tuned on the weights as they were packed. Does not train, tune or score.
+Two files, because the mixer is tuned on the weights as they were packed; and the compiled counts with the code that calls
+them, as a folder `native`. Does not train, tune or score.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -13,13 +13,18 @@ from typing import Any
 
 import torch
 
-from submission import pack, quantise
-from submission.mixer import NEUTRAL, MixerConfig
+import native
+from submission import pack, pieces, quantise
+from submission.designs import EXPERTS, NEUTRAL, Mixture
+from submission.experts import MixerConfig
 from submission.model import GPT, ModelConfig
+from submission.pieces import Pieces
 from submission.windows import WindowConfig
 
-WEIGHTS, MIXER = "weights.bin", "mixer.json"
-FORMAT = 2
+WEIGHTS, MIXER = "weights.bin", "mixer.bin"
+NATIVE = ("__init__.py", "counts.py", "reference.py", "words.py")
+NATIVE_BUILT = "native/_ngram.abi3.so"
+FORMAT = 3
 
 
 @dataclass(kw_only=True, slots=True)
@@ -31,7 +36,10 @@ class Artifact:
     model: ModelConfig
     windows: WindowConfig
     mixer: MixerConfig = field(default_factory=MixerConfig)
-    mixer_weights: tuple[float, ...] = NEUTRAL
+    mixer_weights: tuple[tuple[float, ...], ...] | None = None
+    """Of each expert, for the design L6; None for those that change nothing."""
+    pieces: Pieces | None = None
+    """None where no tokenizer came with the data: words cannot be followed then."""
 
     def build(
         self, *, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
@@ -49,8 +57,17 @@ class Artifact:
 
     def mixer_bytes(self) -> bytes:
         """Return the content of MIXER."""
-        meta = {"format": FORMAT, "mixer": asdict(self.mixer), "weights": self.mixer_weights}
-        return json.dumps(meta, allow_nan=False).encode()
+        meta = {"format": FORMAT, "mixer": asdict(self.mixer), "weights": self.mixture().weights}
+        return pack.pack(self.known_pieces().arrays(), meta)
+
+    def mixture(self, device: torch.device | str = "cpu") -> Mixture:
+        """Return the rule by which the experts are mixed in, with state of its own on `device`."""
+        weights = self.mixer_weights or (NEUTRAL,) * len(EXPERTS)
+        return Mixture(self.mixer.design, weights, device=device)
+
+    def known_pieces(self) -> Pieces:
+        """Return the vocabulary's pieces; without a tokenizer, ones that nothing is known of."""
+        return self.pieces or pieces.unknown(self.model.vocab_size)
 
 
 def from_bytes(weights: bytes, mixer: bytes | None = None) -> Artifact:
@@ -59,19 +76,26 @@ def from_bytes(weights: bytes, mixer: bytes | None = None) -> Artifact:
     Raises CorruptBlobError where they are not one.
     """
     stored, meta = pack.unpack(weights)
-    tuned = {"format": FORMAT, "mixer": {}, "weights": NEUTRAL} if mixer is None else _json(mixer)
-    for part in (meta, tuned):
-        if part.get("format") != FORMAT:
-            raise pack.CorruptBlobError(
-                f"artifact format {part.get('format')}, not {FORMAT}; export again"
-            )
-    return Artifact(
+    built = Artifact(
         stored=stored,
-        model=ModelConfig(**meta["model"]),
-        windows=WindowConfig(**meta["windows"]),
-        mixer=MixerConfig(**_tuples(tuned["mixer"])),
-        mixer_weights=tuple(tuned["weights"]),
+        model=ModelConfig(**_section(meta, "model")),
+        windows=WindowConfig(**_section(meta, "windows")),
     )
+    if mixer is not None:
+        arrays, tuned = pack.unpack(mixer)
+        try:
+            built.mixer = MixerConfig(**_tuples(_section(tuned, "mixer")))
+            built.mixer_weights = tuple(tuple(three) for three in tuned["weights"])
+            built.pieces = pieces.from_arrays(arrays)
+        except (KeyError, TypeError, ValueError) as problem:
+            raise pack.CorruptBlobError(f"{MIXER} holds no mixer: {problem}; export again") from None
+    return built
+
+
+def _section(meta: dict[str, Any], name: str) -> dict[str, Any]:
+    if meta.get("format") != FORMAT:
+        raise pack.CorruptBlobError(f"artifact format {meta.get('format')}, not {FORMAT}; export again")
+    return meta[name]
 
 
 def load(folder: Path) -> Artifact:
@@ -79,14 +103,15 @@ def load(folder: Path) -> Artifact:
     return from_bytes((folder / WEIGHTS).read_bytes(), (folder / MIXER).read_bytes())
 
 
-def _json(data: bytes) -> dict[str, Any]:
-    try:
-        read = json.loads(data)
-    except ValueError as error:
-        raise pack.CorruptBlobError(f"{MIXER} is not JSON: {error}; export again") from None
-    if not isinstance(read, dict):
-        raise pack.CorruptBlobError(f"{MIXER} holds no table; export again")
-    return read
+def native_files() -> dict[str, bytes]:
+    """Return what the scorer needs of the package `native`, by the names under which the manifest declares it.
+
+    The compiled part is empty where none was built: plain Python counts then, with the same answers.
+    """
+    folder = Path(native.__file__).parent
+    files = {f"native/{name}": (folder / name).read_bytes() for name in NATIVE}
+    built = sorted(folder.glob("_ngram*.so"))
+    return {**files, NATIVE_BUILT: built[0].read_bytes() if built else b""}
 
 
 def _tuples(section: dict[str, Any]) -> dict[str, Any]:

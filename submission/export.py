@@ -27,8 +27,8 @@ INPUTS = {"qo": ("qkv", "o"), "kv": ("qkv", "qkv"), "up": ("up",), "down": ("dow
 BROTLI_FACTOR = 0.98
 """Bytes of packed codes over their entropy, taken before anything was packed: below 1, as the entropy is that
 of codes rounded to nearest, matrix by matrix, and rows and columns of one matrix differ in scale."""
-MIXER_ROOM = 1024
-"""Bytes kept free for the mixer's file, which is written when the weights are packed already."""
+MIXER_SLACK = 512
+"""Bytes that the mixer's file, written when the weights are packed already, may grow by with its real numbers."""
 
 
 @dataclass(kw_only=True, slots=True, frozen=True)
@@ -169,12 +169,13 @@ def planned_step(model: GPT, config: QuantiseConfig, cap_bytes: int) -> float:
     return high
 
 
-def artifact_room(folder: Path, cap_bytes: int) -> int:
+def artifact_room(folder: Path, cap_bytes: int, others: Mapping[str, bytes]) -> int:
     """Return how many bytes the weights may have, so that all that FOLDER's manifest declares fits the cap.
 
-    Code and manifest are what they are; `MIXER_ROOM` is kept for the mixer's own file.
+    Code and manifest are what they are; `others` are the outputs beside the weights, and the mixer's among them may
+    still grow by MIXER_SLACK.
     """
     manifest = folder / "submission.toml"
     code = tomllib.loads(manifest.read_text("utf-8"))["artifact"]["code"]
     taken = manifest.stat().st_size + sum((folder / name).stat().st_size for name in code)
-    return cap_bytes - taken - MIXER_ROOM
+    return cap_bytes - taken - sum(map(len, others.values())) - MIXER_SLACK

@@ -131,6 +131,7 @@ def _exported(learner: Learner, scoring: SlidingModel | None) -> _Lap:
         return lap
     exporter = Exporter(learner.model, hessians, preset.quantise, preset.windows)
     built = artifact.from_bytes(exporter.make(REHEARSED_STEP))
+    built.mixer = preset.mixer
     lap.made_s, at_s = time.monotonic() - at_s, time.monotonic()
     if scoring is not None:
         rng = np.random.default_rng(0)

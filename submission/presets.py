@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from submission.export import QuantiseConfig
-from submission.mixer import MixerConfig
+from submission.experts import MixerConfig
 from submission.model import ModelConfig
 from submission.optimiser import OptimiserConfig
 from submission.schedule import Schedule
@@ -75,6 +75,9 @@ class Preset:
     """Compile the training step and the scorer's passes, before the clock starts."""
 
 
+CONTEXTS = ("token:16", "token:8", "token:4", "within:1", "within:0", "word:3", "word:2")
+"""Chosen on held-out train text with a trained model: see docs/submission.md."""
+
 SMOKE = Preset(
     model=ModelConfig(
         layers=2,
@@ -127,7 +130,7 @@ H100 = Preset(
     quantise=QuantiseConfig(smallest_step=1 / 512),
     calibration=CalibrationConfig(batches=16, batch_windows=32),
     windows=WindowConfig(length=2048, stride=64, batch_windows=32),
-    mixer=MixerConfig(table_bits=22),
+    mixer=MixerConfig(contexts=CONTEXTS),
     held_out_tokens=131_072,
     reserve_s=10.0,
     rehearse=True,
@@ -142,7 +145,7 @@ RECORD = Preset(
     micro_windows=48,
     calibration=CalibrationConfig(batches=64, batch_windows=384),
     windows=WindowConfig(length=2048, stride=64, batch_windows=32),
-    mixer=MixerConfig(table_bits=24),
+    mixer=MixerConfig(contexts=CONTEXTS),
     held_out_tokens=131_072,
     reserve_s=10.0,
     rehearse=True,

@@ -23,8 +23,9 @@ import torch
 from harness import sdk
 from submission import artifact, attention
 from submission.artifact import Artifact
-from submission.mixer import NO_HINT, Hints, MatchModel, mix_nats, mix_row
-from submission.windows import SlidingModel
+from submission.experts import Experts
+from submission.mixer import Shares, Spoken, shares
+from submission.windows import SlidingModel, log_mass, members
 
 Tokens = npt.NDArray[np.integer]
 Floats = npt.NDArray[np.float64]
@@ -33,8 +34,9 @@ Floats = npt.NDArray[np.float64]
 class Scorer:
     """Answers the judge; `score` and `predict` leave the state as it was, `accept` extends the history.
 
-    `tokens` is the expected length of the stream: memory for the history is taken once, and grows if the
-    stream turns out longer. `windows` is a model that is ready already; by default one is built on the CPU.
+    `tokens` is the expected length of the stream, after which the experts' tables are sized: memory is taken once, and
+    the history's grows if the stream turns out longer. `block_tokens` is the longest question. `windows` is a model
+    that is ready already; by default one is built on the CPU.
     """
 
     def __init__(
@@ -42,59 +44,83 @@ class Scorer:
         built: Artifact,
         *,
         tokens: int = 0,
+        block_tokens: int = 1024,
         mixer: bool = True,
         windows: SlidingModel | None = None,
     ) -> None:
         self._windows = windows or SlidingModel([built.build()], built.windows)
-        self._matches = MatchModel(built.mixer) if mixer else None
-        self._weights = np.array(built.mixer_weights)
         self._vocab_size = built.model.vocab_size
+        pieces = built.known_pieces()
+        self._experts = (
+            Experts(built.mixer, pieces, tokens=tokens, block_tokens=block_tokens) if mixer else None
+        )
+        self._mixture = built.mixture(self._windows.device)
+        self._piece_V = torch.from_numpy(pieces.class_V).long().to(self._windows.device)
+        self._member_V3 = members(self._piece_V)
         # Beyond `accepted` lies scratch: the tokens that a question brings are laid there and forgotten.
         self._stream_T = np.zeros(tokens + 1, dtype=np.int64)
         self.accepted = 0
-        nothing = np.zeros((0, 2))
-        self._kept = (0, nothing.astype(np.int64), nothing)
+        self._kept = (0, np.zeros((0, 1), dtype=np.int64), torch.zeros((0, 4)))
 
     def score(self, block_T: Tokens) -> Floats:
         """Return the nats of each token of the block."""
         first, count = self._lay(block_T)
         if not count:
             return np.empty(0)
-        target_T = self._stream_T[first : first + count]
-        if self._matches is None:
-            return np.maximum(-self._picked(first, target_T[:, None])[:, 0], 0.0)
-        hints = self._matches.hints(self._stream_T, first, count)
-        logp_T2 = self._picked(first, _asked(target_T, hints))
-        return mix_nats(-logp_T2[:, 0], target_T, hints, logp_T2[:, 1], self._weights)
+        if self._experts is None:
+            logp_T = self._picked(first, self._stream_T[first : first + count, None])[:, 0]
+        else:
+            now, spoken = self.evidence(block_T)
+            logp_T = self._mixture(now, spoken).logp_TK[:, 0]
+        return np.maximum(-logp_T.cpu().numpy(), 0.0)
 
     def accept(self, block_T: Tokens) -> None:
         """Make the block part of the history."""
         first, count = self._lay(block_T)
-        if self._matches is not None and count:
-            self._matches.accept(self._stream_T, first, count)
+        if self._experts is not None and count:
+            if self._mixture.calibration is not None:
+                self._mixture.learn(*self.evidence(block_T))
+            self._experts.accept(self._stream_T[first : first + count])
         self.accepted += count
 
     def predict(self, prefix_M: Tokens) -> Floats:
         """Return the log-probabilities of the token that follows the history and the prefix."""
         first, count = self._lay(prefix_M)
-        logp_V = self._windows.row(self._stream_T, first + count)
-        if self._matches is None:
-            return logp_V
-        hints = self._matches.hints(self._stream_T, first, count + 1, asked=1)
-        return mix_row(logp_V, int(hints.token_T[-1]), float(hints.rate_T[-1]), self._weights)
+        logp_1V = self._windows.row(self._stream_T, first + count)[None]
+        if self._experts is None:
+            return logp_1V[0].cpu().numpy()
+        prefix_M = self._stream_T[first : first + count]
+        spoken = self._experts.say(prefix_M, first=count, device=logp_1V.device)
+        now = shares(
+            self._piece_V,
+            spoken,
+            torch.arange(self._vocab_size, device=logp_1V.device)[None],
+            logp_1V,
+            logp_1V.gather(1, spoken.token_TE.clamp(min=0)),
+            log_mass(logp_1V, self._member_V3),
+        )
+        return self._mixture(now, spoken).logp_TK[0].cpu().numpy()
 
-    def evidence(self, block_T: Tokens) -> tuple[Hints, Floats]:
-        """Return the hints for the block and the model's log-probabilities of them, for tuning."""
-        if self._matches is None:
+    def evidence(self, block_T: Tokens) -> tuple[Shares, Spoken]:
+        """Return the model's distribution, as far as mixing asks, at the block's tokens, and what the experts say.
+
+        Asked about are the tokens themselves (K = 1). Raises ValueError for a scorer without the mixer.
+        """
+        if self._experts is None:
             raise ValueError("this scorer was built without the mixer; build it with mixer=True")
         first, count = self._lay(block_T)
-        hints = self._matches.hints(self._stream_T, first, count)
         target_T = self._stream_T[first : first + count]
-        log_q_T = self._windows.picked(self._stream_T, first, _asked(target_T, hints))[:, 1]
-        return hints, np.where(hints.token_T == NO_HINT, 0.0, log_q_T)
+        spoken = self._experts.say(target_T).part(slice(count))
+        asked_TK = np.column_stack([target_T, spoken.token_TE.clamp(min=0).numpy()])
+        picked = self._picked(first, asked_TK)
+        spoken = spoken.on(picked.device)
+        target_T1 = torch.from_numpy(target_T[:, None].copy()).to(picked.device)
+        hint_logp_TE, piece_mass_T3 = picked[:, 1:-3], picked[:, -3:]
+        now = shares(self._piece_V, spoken, target_T1, picked[:, :1], hint_logp_TE, piece_mass_T3)
+        return now, spoken
 
-    def _picked(self, first: int, token_TK: npt.NDArray[np.int64]) -> Floats:
-        """Return the model's log-probabilities of these tokens, and keep them for the next question.
+    def _picked(self, first: int, token_TK: npt.NDArray[np.int64]) -> torch.Tensor:
+        """Return the model's log-probabilities of these tokens and of the classes; keep them for the next question.
 
         What was worked out for the same history and the same beginning of a block is taken again: the model
         would give it once more. A question that differs in its last token costs one window, not a block.
@@ -107,8 +133,10 @@ class Scorer:
             same = int(differs[0]) if len(differs) else shorter
         logp_TK = kept[:same]
         if same < len(token_TK):
-            more_TK = self._windows.picked(self._stream_T, first + same, token_TK[same:])
-            logp_TK = np.concatenate([logp_TK, more_TK]) if same else more_TK
+            more_TK = self._windows.picked(
+                self._stream_T, first + same, token_TK[same:], self._piece_V
+            )
+            logp_TK = torch.cat([logp_TK, more_TK]) if same else more_TK
         # A copy: the tokens may be a view of the stream, where the next question is laid.
         self._kept = (first, token_TK.copy(), logp_TK)
         return logp_TK
@@ -125,11 +153,6 @@ class Scorer:
             self._stream_T = grown_T
         self._stream_T[first : first + count] = tokens_T
         return first, count
-
-
-def _asked(target_T: npt.NDArray[np.int64], hints: Hints) -> npt.NDArray[np.int64]:
-    """Return, position by position, the target and the hint: all that mixing needs of a distribution."""
-    return np.stack([target_T, np.maximum(hints.token_T, 0)], axis=1)
 
 
 def ready_windows(
@@ -168,6 +191,7 @@ def make_scorer(opening: sdk.Opening) -> Scorer:
     return Scorer(
         built,
         tokens=opening.tokens + opening.block_tokens,
+        block_tokens=opening.block_tokens,
         mixer=os.environ.get("SUBMISSION_MIXER", "1") != "0",
         windows=ready_windows(built, devices, choice),
     )

@@ -18,14 +18,15 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from harness import sdk
-from submission import artifact, attention
+from submission import artifact, attention, pieces
+from submission.designs import EXPERTS
 from submission.export import Exporter, artifact_room
 from submission.fit import Learner, Progress, fit
 from submission.hessians import Hessians, collect, generate
@@ -42,7 +43,8 @@ def run(training: sdk.Training | None, ready: Prepared) -> None:
     """Train, export and write the artifact; rank 0 brings what the judge handed over, the others None."""
     learner, world = ready.learner, ready.learner.world
     preset = learner.preset
-    told = json.loads(world.tell_bytes(_facts(training)))
+    others = beside_weights(training, ready) if training is not None else {}
+    told = json.loads(world.tell_bytes(_facts(training, others)))
     deadline_s = told["deadline_s"]
     loader, calibration, held_out = None, None, np.zeros(0, dtype=np.uint16)
     if training is not None:
@@ -74,7 +76,7 @@ def run(training: sdk.Training | None, ready: Prepared) -> None:
     if training is None:
         return
     print(f"calibrated in {time.monotonic() - started_s:.1f} s")
-    built = write(ready, hessians, held_out, training, progress, told["room_bytes"])
+    built = write(ready, hessians, held_out, training, progress, told["room_bytes"], others)
     print(
         f"exported in {time.monotonic() - started_s:.1f} s; "
         f"{deadline_s - time.monotonic():.1f} s to spare"
@@ -93,10 +95,21 @@ def _say_what_it_cost(
         print(f"quantising costs {learner.nats(tokens_BT) - nats:+.4f} nats on held-out train text")
 
 
-def _facts(training: sdk.Training | None) -> bytes:
+def beside_weights(training: sdk.Training, ready: Prepared) -> dict[str, bytes]:
+    """Return the outputs beside the weights, by name; the mixer's numbers are still to be fitted."""
+    built = artifact.Artifact(
+        stored={}, model=ready.learner.model.config, windows=ready.learner.preset.windows
+    )
+    built.mixer = ready.learner.preset.mixer
+    if training.tokenizer is not None:
+        built.pieces = pieces.from_tokenizer(training.tokenizer.read())
+    return {artifact.MIXER: built.mixer_bytes(), **artifact.native_files()}
+
+
+def _facts(training: sdk.Training | None, others: Mapping[str, bytes]) -> bytes:
     if training is None:
         return b""
-    room_bytes = artifact_room(Path(__file__).parent, training.cap_bytes)
+    room_bytes = artifact_room(Path(__file__).parent, training.cap_bytes, others)
     return json.dumps({"deadline_s": training.deadline_s, "room_bytes": room_bytes}).encode()
 
 
@@ -159,8 +172,9 @@ def write(
     training: sdk.Training,
     progress: Progress,
     room_bytes: int,
+    others: Mapping[str, bytes],
 ) -> artifact.Artifact:
-    """Quantise, fit the cap, tune the mixer and leave both files; return what they hold."""
+    """Quantise, fit the cap, tune the mixer and leave all outputs; return what they hold."""
     preset, model = ready.learner.preset, ready.learner.model
     exporter = Exporter(model, hessians, preset.quantise, preset.windows)
     fitted = exporter.fit(
@@ -175,8 +189,10 @@ def write(
         f"loss {cost.loss:.4g}, to nearest {cost.nearest_loss:.4g}"
     )
     (training.out / artifact.WEIGHTS).write_bytes(fitted.blob)
-    built = artifact.from_bytes(fitted.blob)
-    built.mixer = preset.mixer
+    for name, data in others.items():
+        (training.out / name).parent.mkdir(exist_ok=True)
+        (training.out / name).write_bytes(data)
+    built = artifact.from_bytes(fitted.blob, others[artifact.MIXER])
     if preset.use_mixer:
         until_s = training.deadline_s - min(END_S, 0.2 * ready.reserve_s)
         built.mixer_weights = tune_mixer(
@@ -187,7 +203,8 @@ def write(
             block_tokens=TUNE_BLOCK if ready.scoring is not None else BLOCK_TOKENS,
         )
     (training.out / artifact.MIXER).write_bytes(built.mixer_bytes())
-    print(f"mixer weights {', '.join(f'{weight:.3f}' for weight in built.mixer_weights)}")
+    for expert, weights in zip(EXPERTS, built.mixture().weights, strict=True):
+        print(f"mixer, {expert} expert: {', '.join(f'{weight:.3f}' for weight in weights)}")
     return built
 
 

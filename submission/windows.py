@@ -119,21 +119,33 @@ class SlidingModel:
             self._trunks.append(self._trunks.pop(0))
             self.row(empty_T, 0)
 
-    def picked(self, stream_T: Tokens, first: int, token_TK: Tokens) -> Floats:
+    def picked(
+        self, stream_T: Tokens, first: int, token_TK: Tokens, group_V: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """Return the log-probabilities, (T, K) float64, of tokens at the positions first .. first+T-1.
 
-        Those for position t depend on stream_T[:t] alone; stream_T[first+T-1:] is not read.
+        With `group_V`, a number 0..2 for each token, three columns more: the log-probability that the token is of each
+        group. Those for position t depend on stream_T[:t] alone; stream_T[first+T-1:] is not read. They lie on
+        the first model's device.
         """
-        parts, done = [], 0
+        parts, done, groups = [], 0, _Groups(group_V)
         for rows_V in self._passes(stream_T, first, len(token_TK)):
             asked_TK = torch.from_numpy(token_TK[done : done + len(rows_V)]).to(rows_V.device)
-            parts.append(rows_V.gather(1, asked_TK))
+            picked_TK = rows_V.gather(1, asked_TK)
+            if group_V is not None:
+                picked_TK = torch.cat([picked_TK, groups.log_mass(rows_V)], dim=1)
+            parts.append(picked_TK)
             done += len(rows_V)
-        return torch.cat([part.cpu() for part in parts]).numpy()
+        return torch.cat([part.to(self.device) for part in parts])
 
-    def row(self, stream_T: Tokens, position: int) -> Floats:
-        """Return the log-probabilities, (V,) float64, of the token at one position."""
-        return next(self._passes(stream_T, position, 1))[0].cpu().numpy()
+    def row(self, stream_T: Tokens, position: int) -> torch.Tensor:
+        """Return the log-probabilities, (V,) float64, of the token at one position, on the first model's device."""
+        return next(self._passes(stream_T, position, 1))[0].to(self.device)
+
+    @property
+    def device(self) -> torch.device:
+        """Where answers lie."""
+        return self._models[0].embedding.device
 
     @torch.inference_mode()
     def _passes(self, stream_T: Tokens, first: int, count: int) -> Iterator[torch.Tensor]:
@@ -153,6 +165,33 @@ class SlidingModel:
                 logits_RV = self._models[which].logits(hidden_RD.float())
                 # float64, so that a row sums to 1 far within what the judge asks.
                 yield logits_RV[rows_T].double().log_softmax(-1)
+
+
+class _Groups:
+    """The log-probability of each of three groups of tokens, on whatever device the rows are."""
+
+    def __init__(self, group_V: torch.Tensor | None) -> None:
+        self._group_V = group_V
+        self._member_V3: dict[torch.device, torch.Tensor] = {}
+
+    def log_mass(self, rows_V: torch.Tensor) -> torch.Tensor:
+        return log_mass(rows_V, self._members(rows_V.device))
+
+    def _members(self, device: torch.device) -> torch.Tensor:
+        if device not in self._member_V3:
+            assert self._group_V is not None
+            self._member_V3[device] = members(self._group_V.to(device))
+        return self._member_V3[device]
+
+
+def members(group_V: torch.Tensor) -> torch.Tensor:
+    """Return (V, 3) float64: 1 where the token is of the group."""
+    return torch.nn.functional.one_hot(group_V.long(), 3).double()
+
+
+def log_mass(logp_TV: torch.Tensor, member_V3: torch.Tensor) -> torch.Tensor:
+    """Return the log-probability, (T, 3), that a token is of each group; -inf of an empty one."""
+    return (logp_TV.exp() @ member_V3).log()
 
 
 Placed = Callable[[int], tuple[torch.Tensor, torch.Tensor, torch.Tensor]]
