@@ -1,10 +1,11 @@
-"""What followed which context: three experts' hints for every position of a stream, as native/ngram.h describes them.
+"""What followed which context: three experts' hints for every position of a stream; see native/ngram.h.
 
     counts = Counts(["token:15", "within:0", "word:3"], tables, table_bytes=1 << 26, block_tokens=1024)
     hints = counts.look(block_T)      # for T + 1 positions; changes nothing
     counts.accept(block_T)            # history now; costs almost nothing after `look` at the same block
 
-Compiled where native._ngram was built, else in plain Python (reference.py), with the same answers to the last bit.
+Compiled where native._ngram was built, else in plain Python (reference.py), with the same answers to the
+last bit.
 
 Shapes: X the three experts, in the order of EXPERTS; C contexts, T positions. Does not mix anything into a
 distribution: see submission/mixer.py.
@@ -13,6 +14,7 @@ distribution: see submission/mixer.py.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,10 +22,14 @@ import numpy.typing as npt
 
 from native.words import TokenTables
 
+compiled: ModuleType | None
+"""The compiled state's module, None where it was not built."""
 try:
-    from native import _ngram as compiled
-except ImportError:  # not built here
-    compiled = None  # type: ignore[assignment]
+    from native import _ngram
+
+    compiled = _ngram
+except ImportError:
+    compiled = None
 
 EXPERTS = ("token", "within", "word")
 SHARES = {"token": 4, "within": 1, "word": 2}
@@ -72,11 +78,12 @@ def parse_context(text: str) -> tuple[str, int]:
 class Counts:
     """A history of accepted tokens, and at most one question laid over it.
 
-    `contexts` are named as "token:15" (the last 15 tokens, 1..31), "within:1" (the open word's tokens and the word before
-    it, 0..4) or "word:3" (the last 3 words, 1..4, the open one taken as finished), an expert's from the longest down.
-    `table_bytes` bounds the memory of the counts for good; a full table gives up what was met least often.
-    `block_tokens` is the longest question. `use_compiled` None takes what there is. Raises ValueError where an
-    argument is out of range or memory is short, RuntimeError for `use_compiled=True` where nothing was built.
+    `contexts` are named as "token:15" (the last 15 tokens, 1..31), "within:1" (the open word's tokens and
+    the word before it, 0..4) or "word:3" (the last 3 words, 1..4, the open one taken as finished), an
+    expert's from the longest down. `table_bytes` bounds the memory of the counts for good; a full table
+    gives up what was met least often. `block_tokens` is the longest question. `use_compiled` None takes
+    what there is. Raises ValueError where an argument is out of range or memory is short, RuntimeError for
+    `use_compiled=True` where nothing was built.
     """
 
     def __init__(
@@ -116,12 +123,14 @@ class Counts:
     def look(self, token_T: npt.NDArray[np.integer], first: int = 0) -> Hints:
         """Return hints for the positions first .. len(token_T) of a question; the history stays as it was.
 
-        Those for position t depend on the history and token_T[:t] alone. Costs time in proportion to what differs from
-        the last question. Raises ValueError for too many tokens, one that is not in the vocabulary, or what is not
-        a row of integers. No other thread may write to `token_T` meanwhile.
+        Those for position t depend on the history and token_T[:t] alone. Costs time in proportion to what
+        differs from the last question. Raises ValueError for too many tokens, one that is not in the
+        vocabulary, or what is not a row of integers. No other thread may write to `token_T` meanwhile.
         """
         self._state.look(_tokens(token_T))
-        return Hints(*(array[..., first : len(token_T) + 1] for array in self._hints))
+        asked = slice(first, len(token_T) + 1)
+        token_XT, rate_XT, counts_CT, open_T = self._hints
+        return Hints(token_XT[:, asked], rate_XT[:, asked], counts_CT[:, asked], open_T[asked])
 
     def accept(self, token_T: npt.NDArray[np.integer]) -> None:
         """Make these tokens part of the history; raises like `look`."""
@@ -129,35 +138,35 @@ class Counts:
 
     def save(self) -> bytes:
         """Return the history as bytes; compiled and plain states write the same."""
-        return self._state.save()
+        return bytes(self._state.save())
 
     def load(self, saved: bytes) -> None:
         """Replace the history by a saved one.
 
-        Raises ValueError, and leaves no history, where the bytes are damaged or of a state with other contexts,
-        another vocabulary or another table size.
+        Raises ValueError, and leaves no history, where the bytes are damaged or of a state with other
+        contexts, another vocabulary or another table size.
         """
         self._state.load(saved)
 
     @property
     def accepted(self) -> int:
         """Tokens of the history."""
-        return self._state.accepted
+        return int(self._state.accepted)
 
     @property
     def table_bytes(self) -> int:
         """Bytes of the tables, as they were allocated."""
-        return self._state.table_bytes
+        return int(self._state.table_bytes)
 
     @property
     def met(self) -> list[int]:
         """Contexts in each length's table, those of the question included."""
-        return self._state.contexts
+        return list(self._state.contexts)
 
     @property
     def given_up(self) -> list[int]:
-        """Contexts of each length that made room for others since the history began, the question's included."""
-        return self._state.given_up
+        """Contexts of each length that made room for others, those of the question included."""
+        return list(self._state.given_up)
 
 
 def _core(use_compiled: bool) -> Any:

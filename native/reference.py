@@ -1,7 +1,7 @@
-"""The state of ngram.h in plain Python: the oracle of the compiled one, and what counts where nothing was compiled.
+"""The state of ngram.h in plain Python: the compiled one's oracle, and what counts where none was compiled.
 
-It has the same buckets, keys and order of work, so that both give the same answers and save the same bytes. It is
-written to be read: a question is kept as its tokens and a list of what to put back.
+It has the same buckets, keys and order of work, so that both give the same answers and save the same bytes.
+It is written to be read: a question is kept as its tokens and a list of what to put back.
 
 Shapes: E experts, T positions, V vocabulary. Does not check its arrays' types as the binding does.
 """
@@ -158,9 +158,9 @@ class Ngram:
             and 1 <= block_tokens <= MAX_BLOCK
         ):
             raise ValueError(
-                f"no state for {len(kind_V)} tokens, contexts {contexts} and blocks of {block_tokens} tokens: an "
-                "expert, a length or a size is out of range, or an expert's contexts are not from the longest "
-                "down (see native/ngram.h)"
+                f"no state for {len(kind_V)} tokens, contexts {contexts} and blocks of {block_tokens} "
+                "tokens: an expert, a length or a size is out of range, or an expert's contexts are not from "
+                "the longest down (see native/ngram.h)"
             )
         self._wanted = [(expert, length, size // BUCKET_BYTES) for expert, length, size in contexts]
         self._block, self._vocab = block_tokens, len(kind_V)
@@ -408,13 +408,18 @@ class Ngram:
             [[next(tallies), next(tallies)] for _ in range(EVIDENCE)] for _ in range(EXPERTS)
         ]
         numbers = struct.unpack_from(f"<{6 + MOST_ROWS + MAX_WORDS}Q{PAST}H", saved, 24)
-        rest = numbers[1 + MOST_ROWS + MAX_WORDS :]
+        position, rolling, rest = numbers[0], numbers[1 : 1 + MOST_ROWS], numbers[1 + MOST_ROWS :]
+        pieces, core, trail, trail_power, length = rest[MAX_WORDS : MAX_WORDS + 5]
         self._accepted = Cursor(
-            numbers[0],
-            numbers[1 : 1 + MOST_ROWS],
-            numbers[1 + MOST_ROWS : 1 + MOST_ROWS + MAX_WORDS],
-            *rest[:5],
-            past=rest[5:],
+            position=position,
+            rolling=rolling,
+            words=rest[:MAX_WORDS],
+            pieces=pieces,
+            core=core,
+            trail=trail,
+            trail_power=trail_power,
+            length=length,
+            past=rest[MAX_WORDS + 5 :],
         )
         self._ask([])
 
@@ -426,7 +431,7 @@ def rate(one: Context, seen: int, right: int) -> float:
 
 
 def evidence(chosen: int, agreeing: int, one: Context) -> int:
-    """Return the kind of evidence, 0..511: which length, how many agree, how often in a row, and alone or not."""
+    """Return the kind of evidence, 0..511: which length, how many agree, how often in a row, alone or not."""
     of_run = one.run - 1 if one.run < 3 else 2 if one.run < 6 else 3
     return ((chosen * 8 + agreeing) * 4 + of_run) * 2 + (one.top_count == one.met)
 

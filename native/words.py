@@ -1,8 +1,8 @@
 """What each token adds to a word: tables from which the counts follow words without decoding a string.
 
-A word is the text of its pieces joined, lower case, without the characters of STRIPPED at its ends. Lower case is
-taken piece by piece; a piece that is a part of a character stays as it is. Inside a word, spaces and
-punctuation stand.
+A word is the text of its pieces joined, lower case, without the characters of STRIPPED at its ends. Lower
+case is taken piece by piece; a piece that is a part of a character stays as it is. Inside a word, spaces
+and punctuation stand.
 
 Shapes: V vocabulary; 3: leading stripped characters, core, trailing stripped characters. A piece without a
 core has all its text in the first. Does not know a tokenizer: see submission/pieces.py.
@@ -11,6 +11,7 @@ core has all its text in the first. Does not know a tokenizer: see submission/pi
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 import numpy as np
@@ -37,9 +38,9 @@ def token_tables(
 ) -> TokenTables:
     """Return the tables of a vocabulary.
 
-    `texts` holds each token's UTF-8 without the mark of a word's start, b"" for control tokens; `starts` says which
-    tokens begin a word wherever they stand, `boundary` which belong to no word. Raises ValueError where the
-    three are not of one length, 1 .. 65,536.
+    `texts` holds each token's UTF-8 without the mark of a word's start, b"" for control tokens; `starts`
+    says which tokens begin a word wherever they stand, `boundary` which belong to no word. Raises
+    ValueError where the three are not of one length, 1 .. 65,536.
     """
     if not 1 <= len(texts) == len(starts) == len(boundary) <= 65_536:
         raise ValueError(
@@ -57,10 +58,8 @@ def token_tables(
 
 def split(text: bytes) -> tuple[bytes, bytes, bytes]:
     """Return a piece's leading stripped characters, its core and its trailing ones, in lower case."""
-    try:
+    with suppress(UnicodeDecodeError):  # a part of a character
         text = text.decode("utf-8").lower().encode("utf-8")
-    except UnicodeDecodeError:
-        pass  # a part of a character
     right = text.rstrip(STRIPPED)
     if not right:
         return text, b"", b""

@@ -1,7 +1,7 @@
 """What crosses into the scorer besides code: the packed weights, and beside them what the mixer needs.
 
-Two files, because the mixer is tuned on the weights as they were packed; and the compiled counts with the code that calls
-them, as a folder `native`. Does not train, tune or score.
+Two files, because the mixer is tuned on the weights as they were packed; and the compiled counts with the
+code that calls them, as a folder `native`. Does not train, tune or score.
 """
 
 from __future__ import annotations
@@ -88,13 +88,17 @@ def from_bytes(weights: bytes, mixer: bytes | None = None) -> Artifact:
             built.mixer_weights = tuple(tuple(three) for three in tuned["weights"])
             built.pieces = pieces.from_arrays(arrays)
         except (KeyError, TypeError, ValueError) as problem:
-            raise pack.CorruptBlobError(f"{MIXER} holds no mixer: {problem}; export again") from None
+            raise pack.CorruptBlobError(
+                f"{MIXER} holds no mixer: {problem}; export again"
+            ) from None
     return built
 
 
 def _section(meta: dict[str, Any], name: str) -> dict[str, Any]:
     if meta.get("format") != FORMAT:
-        raise pack.CorruptBlobError(f"artifact format {meta.get('format')}, not {FORMAT}; export again")
+        raise pack.CorruptBlobError(
+            f"artifact format {meta.get('format')}, not {FORMAT}; export again"
+        )
     return meta[name]
 
 
@@ -104,7 +108,7 @@ def load(folder: Path) -> Artifact:
 
 
 def native_files() -> dict[str, bytes]:
-    """Return what the scorer needs of the package `native`, by the names under which the manifest declares it.
+    """Return what the scorer needs of the package `native`, by the names that the manifest declares.
 
     The compiled part is empty where none was built: plain Python counts then, with the same answers.
     """

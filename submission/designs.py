@@ -1,26 +1,29 @@
 """The rules that say how much a hint gets: five published or derived ones, L1 to L5, and the one we use, L6.
 
-Three of them take the original's gates and boosts as they are (contest pull request #1302): an expert speaks if its
-confidence reaches a gate, and multiplies the odds of its hint by e^boost.
+Three of them take the original's gates and boosts as they are (contest pull request #1302): an expert
+speaks if its confidence reaches a gate, and multiplies the odds of its hint by e^boost.
 
 - L1: the token expert alone.
-- L2: all that pass their gates at once, over the whole vocabulary; for an expert of one class, confidence counts times
+- L2: all that pass their gates at once, over the whole vocabulary; for an expert of one class, confidence
+  counts times
   the mass of the class. Boosts of one token add up.
 - L3: class by class, the expert with the greatest gain, inside the class.
 - L4: the original's own rule, which lets the class of the scored token choose the hint, divided by its sum.
-- L5: as L3, but every expert in turn, and r is the rate at which hints of such q and confidence came true, pulled towards
+- L5: as L3, but every expert in turn, and r is the rate at which hints of such q and confidence came true,
+  pulled towards
   q by 20 pseudo-counts; counted online, predict first and update then.
-- L6: every expert in turn, token experts everywhere; logit r = w0 + w1 logit q + w2 logit rate, with three weights an
-  expert that were fitted on train text, and the rate that the counts keep themselves. So accepting tokens needs no model.
+- L6: every expert in turn, token experts everywhere; logit r = w0 + w1 logit q + w2 logit rate, with three
+  weights an expert that were fitted on train text, and the rate that the counts keep themselves. So
+  accepting tokens needs no model.
 
-Each is a function of `mixer.Shares` and `mixer.Spoken`; sums are 1 by construction, but for `published`, which L4 divides
-by its sum. Shapes as in mixer.py; Q bins of the model's share, C of the confidence.
+Each is a function of `mixer.Shares` and `mixer.Spoken`; sums are 1 by construction, but for `published`,
+which L4 divides by its sum. Shapes as in mixer.py; Q bins of the model's share, C of the confidence.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -169,8 +172,8 @@ def _chosen(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the expert with the greatest gain c * boost - ln(1 + q (e^boost - 1)), and its boost.
 
-    The first one of those that pass (boost > 0) unless a later one has strictly more; its boost grows where another one that
-    passes names the same token. The number is -1 and the boost 0 where none passes.
+    The first one of those that pass (boost > 0) unless a later one has strictly more; its boost grows where
+    another one that passes names the same token. The number is -1 and the boost 0 where none passes.
     """
     gain_TE = spoken.confidence_TE * boost_TE - torch.log1p(log_q_TE.exp() * torch.expm1(boost_TE))
     gain_TE = torch.where(boost_TE > 0, gain_TE, -torch.inf)
@@ -226,8 +229,9 @@ def _added(now: Shares, spoken: Spoken) -> Shares:
 def published(now: Shares, spoken: Spoken) -> tuple[Shares, torch.Tensor]:
     """Return what the original credits, and the logarithm of its sum over the vocabulary, (T).
 
-    For each class of the scored token the experts that speak for it choose one hint, and its normaliser is that of the
-    whole vocabulary. As the hint differs from class to class, the sum is not 1: it is no distribution, see L4.
+    For each class of the scored token the experts that speak for it choose one hint, and its normaliser is
+    that of the whole vocabulary. As the hint differs from class to class, the sum is not 1: it is no
+    distribution, see L4.
     """
     boost_TE = _boosts(spoken)
     credited_TK, sums = now.logp_TK, []

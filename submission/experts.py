@@ -1,7 +1,7 @@
 """The n-gram experts: what they count, how large their tables are, and what they say of a block.
 
-The counting is native/counts.py's. `say` changes nothing; `accept` makes a block history. Shapes as in mixer.py.
-Does not mix: see mixer.py and designs.py.
+The counting is native/counts.py's. `say` changes nothing; `accept` makes a block history. Shapes as in
+mixer.py. Does not mix: see mixer.py and designs.py.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def table_bytes(contexts: Sequence[str], tokens: int, most: int) -> int:
 
 
 class Experts:
-    """The state of all experts over one stream of about `tokens` tokens, in questions of `block_tokens` at most."""
+    """The state of all experts over one stream of about `tokens` tokens, asked `block_tokens` at most."""
 
     def __init__(
         self, config: MixerConfig, pieces: Pieces, *, tokens: int, block_tokens: int
@@ -67,7 +67,9 @@ class Experts:
     def say(self, block_T: Tokens, first: int = 0, device: torch.device | str = "cpu") -> Spoken:
         """Return what they say of the positions first .. len(block_T): one more than there are tokens."""
         hints = self.counts.look(block_T, first)
-        return as_counted(hints, self.counts.contexts, device) if self._as_counted else spoken(hints, device)
+        if self._as_counted:
+            return as_counted(hints, self.counts.contexts, device)
+        return spoken(hints, device)
 
     def accept(self, block_T: Tokens) -> None:
         """Make the block history; costs almost nothing after `say` of the same block."""
@@ -85,7 +87,7 @@ def spoken(hints: Hints, device: torch.device | str = "cpu") -> Spoken:
 
 
 def as_counted(hints: Hints, contexts: Sequence[str], device: torch.device | str = "cpu") -> Spoken:
-    """Return each expert's most frequent token in its longest context, and its share, as L1 to L5 take them."""
+    """Return the most frequent token in each expert's longest context, and its share, for L1 to L5."""
     positions = hints.token_XT.shape[1]
     token_XT = np.full((len(EXPERTS), positions), -1, dtype=np.int64)
     confidence_XT = np.zeros((len(EXPERTS), positions))

@@ -28,7 +28,7 @@ BROTLI_FACTOR = 0.98
 """Bytes of packed codes over their entropy, taken before anything was packed: below 1, as the entropy is that
 of codes rounded to nearest, matrix by matrix, and rows and columns of one matrix differ in scale."""
 MIXER_SLACK = 512
-"""Bytes that the mixer's file, written when the weights are packed already, may grow by with its real numbers."""
+"""Bytes by which the mixer's file, written when the weights are packed already, may still grow."""
 
 
 @dataclass(kw_only=True, slots=True, frozen=True)
@@ -172,8 +172,8 @@ def planned_step(model: GPT, config: QuantiseConfig, cap_bytes: int) -> float:
 def artifact_room(folder: Path, cap_bytes: int, others: Mapping[str, bytes]) -> int:
     """Return how many bytes the weights may have, so that all that FOLDER's manifest declares fits the cap.
 
-    Code and manifest are what they are; `others` are the outputs beside the weights, and the mixer's among them may
-    still grow by MIXER_SLACK.
+    Code and manifest are what they are; `others` are the outputs beside the weights, and the mixer's among
+    them may still grow by MIXER_SLACK.
     """
     manifest = folder / "submission.toml"
     code = tomllib.loads(manifest.read_text("utf-8"))["artifact"]["code"]

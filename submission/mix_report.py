@@ -3,12 +3,15 @@
     python -m submission.mix_report --data DATA --artifact FOLDER [--tokens N] [--json FILE]
     python -m submission.mix_report --data DATA --preset smoke            trains one first
 
-DATA is a folder as `harness data build` makes it; FOLDER has the outputs of a train phase (a run's sealed artifact). The
-weights of L6 are fitted on the tail of the train text; everything that is printed is of the validation text.
+DATA is a folder as `harness data build` makes it; FOLDER has the outputs of a train phase (a run's sealed
+artifact). The weights of L6 are fitted on the tail of the train text; everything that is printed is of the
+validation text.
 
-- *gain*: nats per token that the text costs less, with a 99 % interval over documents (ratio estimate, Student's t): tokens
+- *gain*: nats per token that the text costs less, with a 99 % interval over documents (ratio estimate,
+  Student's t): tokens
   of one document are alike, so that documents are what was drawn.
-- *hints*, *right*: share of positions with a hint; of those where the next token is in the expert's class, how many come true.
+- *hints*, *right*: share of positions with a hint; of those where the next token is in the expert's class,
+  how many come true.
 - *reliability*: L6's r in bins against how often the hint came true.
 - *claimed*: what the published gate, which looks at the class of the scored token, would have reported.
 
@@ -25,6 +28,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +102,7 @@ def views(
 
 
 def gains(view: View, mixture: Mixture, block_tokens: int, *experts: str) -> Floats:
-    """Return the nats that each token costs less, (T,), with all experts or some; L5 learns block by block."""
+    """Return the nats that each token costs less, (T,), with all experts or some; L5 learns by blocks."""
     said = only(view.spoken, *(experts or EXPERTS))
     if mixture.calibration is None:
         mixed = [mixture(view.shares, said)]
@@ -120,7 +124,7 @@ def claimed(view: View) -> Floats:
 
 @dataclass(frozen=True, slots=True)
 class Gain:
-    """Nats per token, and the half width of the interval; NaN-free: None where one document has no interval."""
+    """Nats per token, and half the width of the interval; None where one document has none."""
 
     mean: float
     half: float | None
@@ -134,8 +138,8 @@ class Gain:
 def over_documents(gain_T: Floats, document_T: npt.NDArray[np.int64]) -> Gain:
     """Return the mean gain of a token with its interval over documents.
 
-    The ratio of a document's gain to its tokens, with the variance of Cochran 1977 ("Sampling Techniques", chapter 6) and
-    Student's t for one less than there are documents.
+    The ratio of a document's gain to its tokens, with the variance of Cochran 1977 ("Sampling Techniques",
+    chapter 6) and Student's t for one less than there are documents.
     """
     from scipy import stats
 
@@ -172,7 +176,7 @@ def reliability(view: View, weights: Weights) -> dict[str, Reliability]:
         r_T = torch.sigmoid(logit_r_T)[counts_T].numpy()
         right_T = (said.token_TE[:, expert] == now.token_TK[:, 0])[counts_T].numpy()
         bins = []
-        for low, high in zip(BINS, BINS[1:], strict=False):
+        for low, high in pairwise(BINS):
             inside_T = (r_T >= low) & ((r_T < high) | (high == 1.0))
             if inside_T.any():
                 means = float(r_T[inside_T].mean()), float(right_T[inside_T].mean())
@@ -201,7 +205,8 @@ class Report:
     def lines(self) -> list[str]:
         """Return the report as text."""
         told = [
-            f"{self.tokens:,} tokens in {self.documents} documents; the model alone: {self.nats:.5f} nats/token",
+            f"{self.tokens:,} tokens in {self.documents} documents; "
+            f"the model alone: {self.nats:.5f} nats/token",
             f"{'':<44}gain, nats/token, {CONFIDENCE:.0%} interval over documents",
         ]
         told += [f"{name:<44}{gain}" for name, gain in self.gains.items()]
@@ -229,7 +234,9 @@ class Report:
         }
 
 
-def report(tuned: dict[str, View], val: dict[str, View], val_T: Tokens, block_tokens: int) -> Report:
+def report(
+    tuned: dict[str, View], val: dict[str, View], val_T: Tokens, block_tokens: int
+) -> Report:
     """Return the report of the validation text; `tuned` is held-out train text, on which L6 is fitted."""
     document_T = np.cumsum(val_T == BOS)
     fitted_on = {name: fit(tuned[name].shares, tuned[name].spoken) for name in ("published", "own")}
@@ -291,14 +298,18 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--data", type=Path, required=True, help="data folder")
     parser.add_argument("--artifact", type=Path, help="folder with weights.bin and mixer.bin")
-    parser.add_argument("--preset", choices=PRESETS, default="smoke", help="trained without --artifact")
+    parser.add_argument(
+        "--preset", choices=PRESETS, default="smoke", help="trained without --artifact"
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--train-s", type=float, default=300.0)
     parser.add_argument("--tokens", type=int, default=10_000_000, help="validation tokens at most")
     parser.add_argument("--tune-tokens", type=int, default=131_072, help="of the train text's tail")
     parser.add_argument("--block-tokens", type=int, default=1024, help="L5 learns after each block")
     parser.add_argument(
-        "--stride", type=int, help="of the windows, instead of the artifact's: larger is faster and a little worse"
+        "--stride",
+        type=int,
+        help="of the windows, instead of the artifact's: larger is faster and a little worse",
     )
     parser.add_argument("--json", type=Path, help="write the figures here too")
     options = parser.parse_args()
@@ -306,7 +317,9 @@ def _options() -> argparse.Namespace:
         if not list(options.data.glob(name)):
             parser.error(f"--data {options.data}: no {name}; build it with harness data build")
     if options.artifact and not (options.artifact / artifact.WEIGHTS).is_file():
-        parser.error(f"--artifact {options.artifact}: no {artifact.WEIGHTS}; name a train phase's output")
+        parser.error(
+            f"--artifact {options.artifact}: no {artifact.WEIGHTS}; name a train phase's output"
+        )
     return options
 
 
@@ -325,7 +338,9 @@ def main() -> int:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     choice = attention.choose("sdpa", device)
     windows = ready_windows(built, [device], choice)
-    train: Sequence[Tokens] = [read_shard(path) for path in sorted((options.data / "train").glob("*.bin"))]
+    train: Sequence[Tokens] = [
+        read_shard(path) for path in sorted((options.data / "train").glob("*.bin"))
+    ]
     _, tune_T = hold_out(list(train), options.tune_tokens)
     val = [read_shard(path) for path in sorted((options.data / "val").glob("*.bin"))]
     val_T = np.concatenate(val)[: options.tokens]

@@ -2,21 +2,22 @@
 
 A hint is a token and a rate: what one expert says of one position (experts.py). Its *scope* is the whole
 vocabulary for a token expert; for a within-word expert the tokens that continue the open word; for a
-word-start expert those that begin one. Inside its scope the hint's share q becomes r, and every other share is
-multiplied by (1 - r) / (1 - q): so each scope keeps its mass, and the sum stays 1 whatever hint, scope and r are.
-The experts do this one after the other, each on what the one before has left.
+word-start expert those that begin one. Inside its scope the hint's share q becomes r, and every other share
+is multiplied by (1 - r) / (1 - q): so each scope keeps its mass, and the sum stays 1 whatever hint, scope
+and r are. The experts do this one after the other, each on what the one before has left.
 
-Which hint, which scope and which r is decided by the tokens before the position and the model's distribution
-there. The token that is scored, and its class, are looked at only to pick its entry; a gate on the class of the
-token itself would credit more than there is (docs/rules/norm.target.md).
+Which hint, which scope and which r is decided by the tokens before the position and the model's
+distribution there. The token that is scored, and its class, are looked at only to pick its entry; a gate on
+the class of the token itself would credit more than there is (docs/rules/norm.target.md).
 
-All functions answer for any tokens that they are asked for: for the target alone they take a few numbers a position, for
-the whole vocabulary they return the row, and both are the same code.
+All functions answer for any tokens that they are asked for: for the target alone they take a few numbers a
+position, for the whole vocabulary they return the row, and both are the same code.
 
-Shapes: T positions, K tokens asked about at each, E experts, V vocabulary; 3 classes: CONTROL, CONTINUES, STARTS.
-All torch, float64, on any device; `logp` and `mass` are natural logarithms. Does not count, and does not know a
-model: see native/counts.py and score.py. The rules that choose r are in designs.py. Source of the idea of one
-hint that takes a share of its own: Mahoney 2005, "Adaptive weighing of context models for lossless data compression".
+Shapes: T positions, K tokens asked about at each, E experts, V vocabulary; 3 classes: CONTROL, CONTINUES,
+STARTS. All torch, float64, on any device; `logp` and `mass` are natural logarithms. Does not count, and
+does not know a model: see native/counts.py and score.py. The rules that choose r are in designs.py. Source
+of the idea of one hint that takes a share of its own: Mahoney 2005, "Adaptive weighing of context models
+for lossless data compression".
 """
 
 from __future__ import annotations
@@ -165,8 +166,8 @@ def settle(
 ) -> Shares:
     """Return the distribution after the hint's share of its scope became r = sigmoid(logit_r_T).
 
-    What lies beside a hint grows at most twofold, r >= 2q - 1: a share that is nearly all is known only to the
-    rounding of the sum, and to give most of it away would multiply that rounding.
+    What lies beside a hint grows at most twofold, r >= 2q - 1: a share that is nearly all is known only to
+    the rounding of the sum, and to give most of it away would multiply that rounding.
     """
     log_q_T, active_T = made.log_q_T, made.active_T
     beside_T = torch.log1p(-log_q_T.exp())

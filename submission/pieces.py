@@ -1,7 +1,7 @@
 """A vocabulary's pieces: each token's text and class, from the tokenizer to the scorer.
 
-The trainer reads them from the judge's tokenizer; the scorer, which is not given one, from the artifact. Shapes: V
-vocabulary. Does not tokenise, and does not follow words: see native/words.py.
+The trainer reads them from the judge's tokenizer; the scorer, which is not given one, from the artifact.
+Shapes: V vocabulary. Does not tokenise, and does not follow words: see native/words.py.
 """
 
 from __future__ import annotations
@@ -45,13 +45,17 @@ def from_arrays(arrays: dict[str, npt.NDArray[np.generic]]) -> Pieces:
     ends = np.cumsum(arrays["size_V"].astype(np.int64))
     if len(ends) != len(class_V) or (len(ends) and ends[-1] != len(text)) or class_V.max() > 2:
         raise ValueError("the pieces' texts, sizes and classes do not fit together")
-    return Pieces(tuple(text[end - size : end] for end, size in zip(ends, arrays["size_V"], strict=True)), class_V)
+    return Pieces(
+        tuple(text[end - size : end] for end, size in zip(ends, arrays["size_V"], strict=True)),
+        class_V,
+    )
 
 
 def from_tokenizer(model: bytes) -> Pieces:
     """Return the pieces of a SentencePiece model.
 
-    A byte piece is its byte, and goes on with a word. Control tokens, the unknown one among them, are of no word.
+    A byte piece is its byte, and goes on with a word. Control tokens, the unknown one among them, are of no
+    word.
     """
     import sentencepiece
 
@@ -62,7 +66,9 @@ def from_tokenizer(model: bytes) -> Pieces:
         if processor.is_byte(token):
             texts.append(bytes([int(piece[3:5], 16)]))
             classes.append(_CONTINUES)
-        elif processor.is_control(token) or processor.is_unknown(token) or processor.is_unused(token):
+        elif (
+            processor.is_control(token) or processor.is_unknown(token) or processor.is_unused(token)
+        ):
             texts.append(b"")
             classes.append(_CONTROL)
         else:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from submission.export import QuantiseConfig
 from submission.experts import MixerConfig
+from submission.export import QuantiseConfig
 from submission.model import ModelConfig
 from submission.optimiser import OptimiserConfig
 from submission.schedule import Schedule
@@ -76,7 +76,11 @@ class Preset:
 
 
 CONTEXTS = ("token:16", "token:8", "token:4", "within:1", "within:0", "word:3", "word:2")
-"""Chosen on held-out train text with a trained model: see docs/submission.md."""
+SMOKE_CONTEXTS = (
+    *(f"token:{length}" for length in (12, 8, 6, 4, 3, 2)),
+    *("within:1", "within:0", "word:2", "word:1"),
+)
+"""Both chosen on held-out train text with a trained model, among some ten sets: see docs/submission.md."""
 
 SMOKE = Preset(
     model=ModelConfig(
@@ -108,7 +112,7 @@ SMOKE = Preset(
     quantise=QuantiseConfig(smallest=4096, smallest_step=1 / 512),
     calibration=CalibrationConfig(batches=4, batch_windows=8),
     windows=WindowConfig(length=256, stride=64, batch_windows=32),
-    mixer=MixerConfig(),
+    mixer=MixerConfig(contexts=SMOKE_CONTEXTS),
     held_out_tokens=32_768,
     reserve_s=20.0,
     kernels=False,  # its sizes are no powers of two

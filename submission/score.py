@@ -34,9 +34,9 @@ Floats = npt.NDArray[np.float64]
 class Scorer:
     """Answers the judge; `score` and `predict` leave the state as it was, `accept` extends the history.
 
-    `tokens` is the expected length of the stream, after which the experts' tables are sized: memory is taken once, and
-    the history's grows if the stream turns out longer. `block_tokens` is the longest question. `windows` is a model
-    that is ready already; by default one is built on the CPU.
+    `tokens` is the expected length of the stream, after which the experts' tables are sized: memory is
+    taken once, and the history's grows if the stream turns out longer. `block_tokens` is the longest
+    question. `windows` is a model that is ready already; by default one is built on the CPU.
     """
 
     def __init__(
@@ -52,7 +52,9 @@ class Scorer:
         self._vocab_size = built.model.vocab_size
         pieces = built.known_pieces()
         self._experts = (
-            Experts(built.mixer, pieces, tokens=tokens, block_tokens=block_tokens) if mixer else None
+            Experts(built.mixer, pieces, tokens=tokens, block_tokens=block_tokens)
+            if mixer
+            else None
         )
         self._mixture = built.mixture(self._windows.device)
         self._piece_V = torch.from_numpy(pieces.class_V).long().to(self._windows.device)
@@ -102,7 +104,7 @@ class Scorer:
         return self._mixture(now, spoken).logp_TK[0].cpu().numpy()
 
     def evidence(self, block_T: Tokens) -> tuple[Shares, Spoken]:
-        """Return the model's distribution, as far as mixing asks, at the block's tokens, and what the experts say.
+        """Return the model's distribution at the block's tokens, as far as mixing asks, and what is said there.
 
         Asked about are the tokens themselves (K = 1). Raises ValueError for a scorer without the mixer.
         """
@@ -120,7 +122,7 @@ class Scorer:
         return now, spoken
 
     def _picked(self, first: int, token_TK: npt.NDArray[np.int64]) -> torch.Tensor:
-        """Return the model's log-probabilities of these tokens and of the classes; keep them for the next question.
+        """Return the model's log-probabilities of these tokens and of the classes, and keep them.
 
         What was worked out for the same history and the same beginning of a block is taken again: the model
         would give it once more. A question that differs in its last token costs one window, not a block.

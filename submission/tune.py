@@ -1,7 +1,7 @@
 """The mixer's weights, fitted on held-out train text that plays the stream.
 
-Expert by expert, each on what the one before has left, as they will be mixed in. Does not touch the model. See
-designs.py for what the weights do (L6); the other designs have none.
+Expert by expert, each on what the one before has left, as they will be mixed in. Does not touch the model.
+See designs.py for what the weights do (L6); the other designs have none.
 
 Shapes: T positions, E experts, F features of a hint: 1, logit of its share, logit of its rate.
 """
@@ -37,7 +37,7 @@ def tune_mixer(
     block_tokens: int = BLOCK_TOKENS,
     now: Callable[[], float] = time.monotonic,
 ) -> Weights | None:
-    """Return mixing weights fitted on held-out train tokens, as far as time allows; None without time or text.
+    """Return weights fitted on held-out train tokens, as far as time allows; None without time or text.
 
     Hints and rates are those that a scorer would have had. `windows` is the artifact's model where it is
     ready already.
@@ -58,7 +58,7 @@ def tune_mixer(
 
 
 def fit(shares: Shares, spoken: Spoken) -> Weights:
-    """Return L6's weights for these positions; `shares` is the model's distribution at their tokens (K = 1)."""
+    """Return L6's weights; `shares` is the model's distribution at the positions' own tokens (K = 1)."""
     weights: list[tuple[float, ...]] = [NEUTRAL] * len(EXPERTS)
     for expert, scope in enumerate(SCOPES):
         made = offer(shares, spoken, expert, scope)

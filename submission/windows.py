@@ -124,9 +124,9 @@ class SlidingModel:
     ) -> torch.Tensor:
         """Return the log-probabilities, (T, K) float64, of tokens at the positions first .. first+T-1.
 
-        With `group_V`, a number 0..2 for each token, three columns more: the log-probability that the token is of each
-        group. Those for position t depend on stream_T[:t] alone; stream_T[first+T-1:] is not read. They lie on
-        the first model's device.
+        With `group_V`, a number 0..2 for each token, three columns more: the log-probability that the token
+        is of each group. Those for position t depend on stream_T[:t] alone; stream_T[first+T-1:] is not
+        read. They lie on the first model's device.
         """
         parts, done, groups = [], 0, _Groups(group_V)
         for rows_V in self._passes(stream_T, first, len(token_TK)):
@@ -139,7 +139,7 @@ class SlidingModel:
         return torch.cat([part.to(self.device) for part in parts])
 
     def row(self, stream_T: Tokens, position: int) -> torch.Tensor:
-        """Return the log-probabilities, (V,) float64, of the token at one position, on the first model's device."""
+        """Return the log-probabilities, (V,) float64, at one position, on the first model's device."""
         return next(self._passes(stream_T, position, 1))[0].to(self.device)
 
     @property
