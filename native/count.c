@@ -39,9 +39,8 @@ static inline uint64_t counted(uint64_t one, uint32_t token) {
     uint32_t first = token_in(one), second = second_in(one), next = next_in(one);
     uint32_t is_first = first == token, is_second = (second == token) & (next > 0) & !is_first;
     uint32_t met = met_in(one) + 1, top = top_in(one) + is_first;
-    uint32_t fallen = next > 1 ? next - 1 : 1;
-    uint32_t replaced = !is_first & !is_second & (next <= 1);
-    next = is_first ? next : is_second ? next + 1 : fallen;
+    uint32_t neither = !is_first & !is_second, replaced = neither & (next <= 1);
+    next = next + is_second + (neither & (next == 0)) - (neither & (next > 1));
     second = replaced ? token : second;
     uint32_t overtaken = (next >= top) & (second == token);
     uint32_t winner = overtaken ? second : first, loser = overtaken ? first : second;
@@ -55,8 +54,9 @@ static inline uint64_t counted(uint64_t one, uint32_t token) {
 }
 
 static inline uint32_t followed(uint32_t last, uint32_t token) {
-    uint32_t run = (last >> 16) + ((last >> 16) < 255);
-    return (last & 0xFFFF) == token ? (token | run << 16) : (token | 1u << 16);
+    uint32_t again = (last & 0xFFFF) == token, run = last >> 16;
+    run = (run & (0u - again)) + (run < 255 || !again);
+    return token | run << 16;
 }
 
 /* ---- the contexts of one length over some positions ---- */
@@ -111,26 +111,36 @@ static inline __attribute__((always_inline)) void visit(const ngram *state, row 
 
 /* ---- one expert over some positions: the hint and its rate ---- */
 
-static inline uint32_t of_run(uint32_t run) { return run < 3 ? run - 1 : run < 6 ? 2 : 3; }
+/* How many times in a row, in four kinds: 1, 2, 3 to 5, more. */
+static inline uint32_t of_run(uint32_t run) { return (run > 1) + (run > 2) + (run > 5); }
 
 static void rate(const ngram *state, expert *own, uint8_t wanted, uint32_t first, uint32_t end, const stretch *from) {
     int32_t *hint_T = own->hint_T;
     float *rate_T = own->rate_T;
     uint16_t *mark_T = own->mark_T;
+    const uint16_t *token_T = state->token_T;
+    const int rows = own->rows;
+    const uint32_t *last_N[NGRAM_MAX_CONTEXTS];
+    const uint64_t *counts_T[NGRAM_MAX_CONTEXTS];
+    for (int k = 0; k < rows; k++) {
+        last_N[k] = from->last[own->row[k]];
+        counts_T[k] = state->row[own->row[k]].counts_T;
+    }
     for (uint32_t t = first; t < end; t++) {
         uint32_t n = t - first;
-        int chosen = 0;
-        while (chosen < own->rows && !from->last[own->row[chosen]][n]) chosen++;
+        unsigned found = 0;
+        for (int k = 0; k < rows; k++) found |= (unsigned)(last_N[k][n] != 0) << k;
         hint_T[t] = -1;
         rate_T[t] = 0.0f;
         mark_T[t] = 0;
-        if (chosen == own->rows) continue;
-        uint32_t last = from->last[own->row[chosen]][n], hint = last & 0xFFFF, run = last >> 16, agreeing = 0;
-        for (int k = chosen + 1; k < own->rows; k++) {
-            uint32_t other = from->last[own->row[k]][n];
+        if (!found) continue;
+        int chosen = __builtin_ctz(found);
+        uint32_t last = last_N[chosen][n], hint = last & 0xFFFF, run = last >> 16, agreeing = 0;
+        for (int k = chosen + 1; k < rows; k++) {
+            uint32_t other = last_N[k][n];
             agreeing += (other != 0) & ((other & 0xFFFF) == hint);
         }
-        uint64_t counts = state->row[own->row[chosen]].counts_T[t];
+        uint64_t counts = counts_T[chosen][t];
         uint32_t met = met_in(counts), alone = top_in(counts) == met;
         uint32_t evidence = (((uint32_t)chosen * 8 + agreeing) * 4 + of_run(run)) * 2 + alone;
         tally *tally = &own->tallies[evidence];
@@ -138,11 +148,12 @@ static void rate(const ngram *state, expert *own, uint8_t wanted, uint32_t first
         double raw = ((double)tally->true_ones * times + (int32_t)(2 * run)) / ((double)(tally->seen + 2) * times);
         hint_T[t] = (int32_t)hint;
         rate_T[t] = raw < (double)LARGEST_RATE ? (float)raw : LARGEST_RATE;
-        if (wanted == UNKNOWN ? from->class[n] == UNKNOWN : from->class[n] != wanted) continue;
-        uint32_t came_true = hint == state->token_T[t];
-        tally->seen++;
+        /* Without a branch on the class of the token: nobody can foresee that. */
+        uint32_t counts_here = (wanted == UNKNOWN) != (from->class[n] == wanted);
+        uint32_t came_true = counts_here & (hint == token_T[t]);
+        tally->seen += counts_here;
         tally->true_ones += came_true;
-        mark_T[t] = (uint16_t)(1 + 2 * evidence + came_true);
+        mark_T[t] = (uint16_t)(counts_here * (1 + 2 * evidence + came_true));
     }
 }
 

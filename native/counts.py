@@ -32,8 +32,18 @@ except ImportError:
     compiled = None
 
 EXPERTS = ("token", "within", "word")
-SHARES = {"token": 4, "within": 1, "word": 2}
-"""How the bytes of one context length compare between experts: by how many contexts text has."""
+_SHARES = {"token": (0, 1, 1, 3, 6), "within": (1, 3), "word": (0, 1, 2)}
+_LONGER = {"token": 8, "within": 6, "word": 4}
+
+
+def share(context: str) -> int:
+    """Return how the bytes of a context's table compare with another's: by how many contexts text has.
+
+    A token context of five tokens or more has eight shares: nearly every position of a text is a new one.
+    Raises ValueError for what is no context.
+    """
+    expert, length = parse_context(context)
+    return _SHARES[expert][length] if length < len(_SHARES[expert]) else _LONGER[expert]
 
 
 class Hints(NamedTuple):
@@ -99,8 +109,8 @@ class Counts:
             raise RuntimeError("native._ngram was not built; install again with a C compiler")
         self.compiled = compiled is not None if use_compiled is None else use_compiled
         self.contexts = tuple(contexts)
-        wanted = [parse_context(context) for context in contexts]
-        shares = sum(SHARES[expert] for expert, _ in wanted)
+        wanted = [(*parse_context(context), share(context)) for context in contexts]
+        shares = max(1, sum(part for _, _, part in wanted))
         if not 1 <= block_tokens <= 1 << 24:
             raise ValueError(f"blocks of {block_tokens} tokens; expected 1 to {1 << 24}")
         positions = block_tokens + 1
@@ -112,8 +122,8 @@ class Counts:
         )
         self._state = _core(self.compiled).Ngram(
             [
-                (EXPERTS.index(expert), length, table_bytes * SHARES[expert] // shares)
-                for expert, length in wanted
+                (EXPERTS.index(expert), length, table_bytes * part // shares)
+                for expert, length, part in wanted
             ],
             *(np.require(table, requirements=["C", "ALIGNED"]) for table in tables),
             block_tokens,

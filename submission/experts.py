@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from native.counts import EXPERTS, SHARES, Counts, Hints, parse_context
+from native.counts import EXPERTS, Counts, Hints, parse_context, share
 from submission.designs import DESIGNS
 from submission.mixer import Spoken
 from submission.pieces import Pieces
@@ -21,9 +21,9 @@ from submission.pieces import Pieces
 Tokens = npt.NDArray[np.integer]
 PUBLISHED = ("token:15", "within:0", "word:3")
 """The contexts of contest pull request #1302."""
-SHARE_BYTES = 4
-"""A token context, at four shares, has 16 bytes for each token of the stream: as much as a context takes."""
-SMALLEST_TABLE = 1 << 16
+SHARE_BYTES = 3
+"""For each token of the stream: 24 for eight shares, where each token may meet a new context of 16."""
+SMALLEST_SHARE = 1 << 15
 
 
 @dataclass(kw_only=True, slots=True, frozen=True)
@@ -46,8 +46,8 @@ class MixerConfig:
 
 def table_bytes(contexts: Sequence[str], tokens: int, most: int) -> int:
     """Return what the tables for a stream of that length may take."""
-    shares = sum(SHARES[parse_context(context)[0]] for context in contexts)
-    return min(most, max(tokens * SHARE_BYTES, SMALLEST_TABLE) * shares)
+    shares = sum(share(context) for context in contexts)
+    return min(most, max(tokens * SHARE_BYTES, SMALLEST_SHARE) * shares)
 
 
 class Experts:

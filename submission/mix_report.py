@@ -207,9 +207,9 @@ class Report:
         told = [
             f"{self.tokens:,} tokens in {self.documents} documents; "
             f"the model alone: {self.nats:.5f} nats/token",
-            f"{'':<44}gain, nats/token, {CONFIDENCE:.0%} interval over documents",
+            f"{'':<54}gain, nats/token, {CONFIDENCE:.0%} interval over documents",
         ]
-        told += [f"{name:<44}{gain}" for name, gain in self.gains.items()]
+        told += [f"{name:<54}{gain}" for name, gain in self.gains.items()]
         for name, table in self.reliability.items():
             right = "none" if table.right is None else f"{table.right:.1%} right"
             told.append(f"{name} expert: a hint at {table.hints:.1%} of positions, {right}")

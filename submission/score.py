@@ -104,7 +104,7 @@ class Scorer:
         return self._mixture(now, spoken).logp_TK[0].cpu().numpy()
 
     def evidence(self, block_T: Tokens) -> tuple[Shares, Spoken]:
-        """Return the model's distribution at the block's tokens, as far as mixing asks, and what is said there.
+        """Return the model's distribution at the block's tokens, as far as mixing asks, and the hints.
 
         Asked about are the tokens themselves (K = 1). Raises ValueError for a scorer without the mixer.
         """

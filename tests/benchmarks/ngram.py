@@ -45,10 +45,10 @@ from harness import machine
 from harness.clock import Stopwatch
 from harness.data.shards import read_shard
 from native import counts
-from native.counts import Counts, Expert
+from native.counts import Counts
 from native.words import TokenTables, token_tables
 
-EXPERTS = (Expert("token", 15), Expert("within", 0), Expert("word", 3))
+CONTEXTS = ("token:15", "within:0", "word:3")
 BLOCK_TOKENS = 131_072
 CONTEST_TOKENS, CONTEST_TABLE_BYTES = 62e6, 2e9
 IN_CACHE_BYTES = 1 << 18
@@ -132,7 +132,7 @@ def real_stream(path: Path, count: int) -> Stream:
 def a_state(stream: Stream, table_bytes: int) -> Counts:
     """Return a new state of the three experts."""
     return Counts(
-        EXPERTS,
+        CONTEXTS,
         stream.tables,
         table_bytes=table_bytes,
         block_tokens=BLOCK_TOKENS,
@@ -288,7 +288,7 @@ def main() -> None:
         "tokens": tokens,
         "pieces": stream.pieces,
         "word_start_share": float((stream.tables.kind_V[stream.token_T] & 1).mean()),
-        "experts": " ".join(map(str, EXPERTS)),
+        "contexts": " ".join(CONTEXTS),
         "block_tokens": BLOCK_TOKENS,
         "repeats": options.repeats,
         **measure(stream, table_bytes, options.repeats),

@@ -159,17 +159,20 @@ def _challenged_again(run: Run, counts: ruleset.Challenges) -> float:
 
 
 def accept_per_s(tokens: int = 8 << 20, block_tokens: int = 131_072) -> float:
-    """Return the tokens a second that the contest-sized mixer accepts, on a Zipfian stream."""
-    from submission.mixer import MatchModel
+    """Return the tokens a second that the contest-sized mixer accepts unscored, on a Zipfian stream."""
+    from submission.experts import Experts
+    from submission.pieces import Pieces
     from submission.presets import RECORD
 
     weight_V = 1.0 / np.arange(1, VOCAB + 1)
     rng = np.random.default_rng(2)
-    stream_T = rng.choice(VOCAB, tokens, p=weight_V / weight_V.sum())
-    mixer = MatchModel(RECORD.mixer)
+    stream_T = rng.choice(VOCAB, tokens, p=weight_V / weight_V.sum()).astype(np.uint16)
+    class_V = rng.permutation(np.repeat([1, 2], VOCAB // 2)).astype(np.uint8)
+    pieces = Pieces(tuple(b"%d" % token for token in range(VOCAB)), class_V)
+    experts = Experts(RECORD.mixer, pieces, tokens=CONTEST_TOKENS, block_tokens=block_tokens)
     watch = Stopwatch()
     for first in range(0, tokens, block_tokens):
-        mixer.accept(stream_T, first, min(block_tokens, tokens - first))
+        experts.accept(stream_T[first : first + block_tokens])
     return tokens / watch.elapsed_s
 
 
