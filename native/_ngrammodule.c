@@ -122,20 +122,21 @@ static int init(Object *self, PyObject *args, PyObject *keywords) {
     if (!PyArg_ParseTuple(args, "OOOOnOOOO", &contexts, given, given + 1, given + 2, &block, arrays, arrays + 1,
                           arrays + 2, arrays + 3))
         return -1;
-    if (self->state || self->held) {
+    if (self->state || self->held || self->busy) {
         PyErr_SetString(PyExc_RuntimeError, "this state was made already");
         return -1;
     }
+    self->busy = 1; /* reading contexts and buffers may run code that comes back here */
     ngram_context wanted[MOST_ROWS];
     int count = read_contexts(contexts, wanted), taken = 0, failed = -1;
-    if (count < 0) return -1;
     Py_buffer tables[3];
-    for (; taken < 3; taken++)
+    for (; count > 0 && taken < 3; taken++)
         if (!take(given[taken], &tables[taken], inputs[taken].name, inputs[taken].formats, inputs[taken].itemsize,
                   taken ? 3 * tables[0].len : -1, 0))
             break;
     if (taken == 3) failed = make(self, wanted, count, block, tables, arrays);
     for (int k = 0; k < taken; k++) PyBuffer_Release(&tables[k]);
+    self->busy = 0;
     return failed;
 }
 

@@ -2,9 +2,9 @@
 
     python -m tests.benchmarks.ngram --tokens N [--repeats R] [--stream FILE_OR_DATA] [--json]
 
-tokens_per_s        Look and accept together, as the scorer does them: all three experts, blocks of 131,072,
-                    from an empty table to the end of the stream, the first use of its pages included. Median
-                    over repeats.
+tokens_per_s        Look and accept together, as the scorer does them: three contexts, one of each expert,
+                    blocks of 131,072, from empty tables to the end of the stream, the first use of their
+                    pages included. Median over repeats.
 table_bytes         All tables, of a size for that many tokens: 2e9 for the contest's 62e6, never more.
 overlay_ratio       A block that is looked at and not accepted, the undoing included, over one that is looked
                     at and accepted: medians over alternate blocks of the stream's second half.
@@ -130,7 +130,7 @@ def real_stream(path: Path, count: int) -> Stream:
 
 
 def a_state(stream: Stream, table_bytes: int) -> Counts:
-    """Return a new state of the three experts."""
+    """Return a new state of three contexts, one of each expert."""
     return Counts(
         CONTEXTS,
         stream.tables,

@@ -1,11 +1,11 @@
 /* What memory allows, for tests/benchmarks/ngram.py: cache lines at random places of a table, each asked
- * for some steps ahead and then read and written, as ngram.c does with its buckets, and nothing else. */
+ * for some steps ahead and then read and written, as the counts do with their buckets, and nothing else. */
 #define _DEFAULT_SOURCE
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/mman.h>
 
-enum { STRETCH = 3 * 64 }; /* the lines of three experts at 64 positions */
+enum { STRETCH = 3 * 64 }; /* the lines of three contexts at 64 positions */
 
 typedef struct {
     uint64_t word[8];

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import strategies as st
 
 from native import counts
-from native.counts import Counts, Expert
+from native.counts import EXPERTS, Counts, Hints, parse_context
 from native.words import TokenTables, token_tables
 
 NEEDS_COMPILED = pytest.mark.skipif(
@@ -22,7 +22,7 @@ BUILDS = pytest.mark.parametrize(
     [pytest.param(True, id="compiled", marks=NEEDS_COMPILED), pytest.param(False, id="twin")],
 )
 STRIPPED = " .,:;!?()[]{}<>\"'`"
-SLOTS = 5
+SLOTS = 4
 BLOCK = 200
 """The longest question of the drawn states: more than three of the stretches that ngram.c works in."""
 
@@ -48,48 +48,28 @@ def spoken(text: str) -> Vocabulary:
     )
 
 
+def all_starts(pieces: Sequence[bytes]) -> TokenTables:
+    """Return tables in which each piece starts a word. Without cores, word contexts stay as they are."""
+    return token_tables(pieces, [True] * len(pieces), [False] * len(pieces))
+
+
+THREE = ["token:2", "within:0", "word:2"]
+SEVERAL = ["token:3", "word:2", "token:1", "within:1", "word:1", "within:0"]
+PIECES_OF_ENGLISH = "| _the _cat _C at s . _, _The _dog"
+ENGLISH = spoken(PIECES_OF_ENGLISH)
+
+
+def english(text: str) -> list[int]:
+    names = PIECES_OF_ENGLISH.replace("_", "").split()
+    return [names.index(piece) for piece in text.split()]
+
+
 # Letters that are one another's lower case, stripped characters alone, in front, behind and inside, a space
 # inside, characters of two bytes and their parts, a capital beside a part of one, and lower cases that are
 # longer than their capital or depend on what stands beside them.
 TEXTS = [
-    *(
-        b"a",
-        b"b",
-        b"A",
-        b"aB",
-        b"ab",
-        b"",
-        b".",
-        b",",
-        b" ",
-        b"(",
-        b"((",
-        b"(a",
-        b"b)",
-        b"a.b",
-        b"'s",
-    ),
-    *(
-        b"a b",
-        b". a",
-        b"?!",
-        "é".encode(),
-        "É".encode(),
-        b"\xc3",
-        b"\xa9",
-        b"\x89",
-        b"A\xc3",
-        b".\xc3",
-    ),
-    *(
-        "ΑΣ".encode(),
-        "Σ".encode(),
-        "σ".encode(),
-        "ς".encode(),
-        "İ".encode(),
-        "\u0307".encode(),
-        b"i",
-    ),
+    *b"a|b|A|aB|ab||.|,| |(|((|(a|b)|a.b|'s|a b|. a|?!|i|A\xc3|.\xc3|\xc3|\xa9|\x89".split(b"|"),
+    *(text.encode() for text in ("é", "É", "ΑΣ", "Σ", "σ", "ς", "İ", "\u0307")),
 ]
 PIECES = st.tuples(st.sampled_from(TEXTS), st.booleans(), st.integers(0, 7).map(lambda n: n == 7))
 
@@ -111,27 +91,37 @@ def raw_tables(draw: st.DrawFn) -> TokenTables:
     return TokenTables(rng.integers(0, 4, size, dtype=np.uint8), hash_V3, power_V3)
 
 
-EXPERTS = st.one_of(
-    st.builds(Expert, st.just("token"), st.sampled_from([1, 2, 3, 5, 15, 31]) | st.integers(1, 31)),
-    st.builds(Expert, st.just("within"), st.integers(0, 4)),
-    st.builds(Expert, st.just("word"), st.integers(1, 4)),
-)
+LENGTHS = {
+    "token": st.integers(1, 31) | st.integers(1, 4),
+    "within": st.integers(0, 4),
+    "word": st.integers(1, 4),
+}
 
 
-def expert_lists(max_size: int = 5) -> st.SearchStrategy[list[Expert]]:
-    return st.lists(EXPERTS, min_size=1, max_size=max_size)
+@st.composite
+def context_lists(draw: st.DrawFn) -> list[str]:
+    """Contexts of one expert, of two or of all three, each expert's from the longest down."""
+    some = {
+        expert: draw(st.sets(LENGTHS[expert], max_size=draw(st.sampled_from([2, 8]))))
+        for expert in EXPERTS
+    }
+    if not any(some.values()):
+        some["token"] = {1}
+    left = {expert: sorted(lengths) for expert, lengths in some.items()}
+    turns = draw(st.permutations([expert for expert in EXPERTS for _ in left[expert]]))
+    return [f"{expert}:{left[expert].pop()}" for expert in turns]
 
 
-def smallest_table(experts: Sequence[Expert]) -> int:
-    """Return the fewest bytes that give each expert a bucket."""
-    shares = [counts.SHARES[expert.kind] for expert in experts]
+def smallest_table(contexts: Sequence[str]) -> int:
+    """Return the fewest bytes that give each context length a bucket."""
+    shares = [counts.share(context) for context in contexts]
     return -(-64 * sum(shares) // min(shares))
 
 
 class Scene(NamedTuple):
     """All that a state is made of."""
 
-    experts: list[Expert]
+    contexts: list[str]
     tables: TokenTables
     table_bytes: int
 
@@ -141,7 +131,7 @@ class Scene(NamedTuple):
 
     def state(self, use_compiled: bool) -> Counts:
         return Counts(
-            self.experts,
+            self.contexts,
             self.tables,
             table_bytes=self.table_bytes,
             block_tokens=BLOCK,
@@ -159,16 +149,15 @@ class Scene(NamedTuple):
 @st.composite
 def scenes(draw: st.DrawFn) -> Scene:
     """States with tables of one bucket, of a few, and roomy ones."""
-    experts = draw(expert_lists())
+    contexts = draw(context_lists())
     tables = draw(vocabularies().map(Vocabulary.tables) | raw_tables())
-    return Scene(
-        experts, tables, smallest_table(experts) * draw(st.sampled_from([1, 1, 2, 5, 100]))
-    )
+    times = draw(st.sampled_from([1, 1, 2, 5, 100]))
+    return Scene(contexts, tables, times * smallest_table(contexts))
 
 
-def roomy(experts: Sequence[Expert], vocabulary: Vocabulary) -> Scene:
-    """Return a state whose table never fills up under a stream of a test's length."""
-    return Scene(list(experts), vocabulary.tables(), 1 << 20)
+def roomy(contexts: Sequence[str], vocabulary: Vocabulary) -> Scene:
+    """Return a state whose tables never fill up under a stream of a test's length."""
+    return Scene(list(contexts), vocabulary.tables(), smallest_table(contexts) << 12)
 
 
 SHORT = st.lists(st.integers(0, 7), max_size=12)
@@ -188,6 +177,26 @@ def within(drawn: Sequence[int], vocab: int) -> list[int]:
 
 def tokens(stream: Sequence[int]) -> np.ndarray:
     return np.array(stream, dtype=np.uint16)
+
+
+class Found(NamedTuple):
+    """What is told of one context."""
+
+    top: int
+    second: int
+    met: int
+    top_count: int
+    second_count: int
+
+
+def unpacked(hints: Hints) -> list[list[Found]]:
+    """Return what is told of each context and position."""
+
+    def fields(one: int) -> Found:
+        low = (one >> shift & 0xFFFF for shift in (0, 16, 32))
+        return Found(*low, one >> 48 & 0xFF, one >> 56)
+
+    return [[fields(one) for one in row] for row in hints.counts_CT.tolist()]
 
 
 def answers(state: Counts, stream: Sequence[int]) -> list[bytes]:
@@ -231,9 +240,9 @@ class Reader:
             self.pieces.append(token)
         self.history.append(token)
 
-    def context(self, expert: Expert) -> object:
-        """Return what the expert goes by here, or None where it says nothing."""
-        kind, length = expert
+    def context(self, name: str) -> object:
+        """Return what a context of this name is here, or None where its expert says nothing."""
+        kind, length = parse_context(name)
         if kind == "token":
             return tuple(self.history[-length:])
         before = list(self.finished)
@@ -251,24 +260,81 @@ COUNTED = {
 }
 
 
+class Hint(NamedTuple):
+    """What an expert says, and upon what evidence."""
+
+    token: int
+    longer: int
+    """How many of the expert's contexts are longer than the one that it is from, and were not met."""
+    agreeing: int
+    run: int
+    alone: bool
+    met: int
+
+    @property
+    def evidence(self) -> tuple[int, ...]:
+        run = next(n for n, least in ((4, 6), (3, 3), (2, 2), (1, 1)) if self.run >= least)
+        return self.longer, self.agreeing, run, self.alone
+
+
 class Oracle:
-    """All that followed each context, in dictionaries."""
+    """All that followed each context, in order, in dictionaries."""
 
-    def __init__(self, experts: Sequence[Expert], vocabulary: Vocabulary) -> None:
-        self.experts, self.reader = experts, Reader(vocabulary)
-        self.followed: list[dict[object, Counter[int]]] = [defaultdict(Counter) for _ in experts]
+    def __init__(self, contexts: Sequence[str], vocabulary: Vocabulary) -> None:
+        self.contexts, self.reader = contexts, Reader(vocabulary)
+        self.followed: list[dict[object, list[int]]] = [defaultdict(list) for _ in contexts]
+        self.seen: list[Counter[tuple[int, ...]]] = [Counter() for _ in EXPERTS]
+        self.came_true: list[Counter[tuple[int, ...]]] = [Counter() for _ in EXPERTS]
 
-    def known(self, e: int) -> Counter[int]:
-        """Return what followed the context that expert e has here."""
-        context = self.reader.context(self.experts[e])
-        return Counter() if context is None else self.followed[e].get(context, Counter())
+    def forget(self, c: int, met: int) -> None:
+        """Forget what followed the context number c as it is here, but for the last `met` times.
 
-    def counts(self, e: int, token: int) -> bool:
-        """Return whether expert e counts this token here."""
-        return self.reader.class_of(token) in COUNTED[self.experts[e].kind]
+        A table that gave a context up knows no more of it than what came after it was met anew.
+        """
+        followed = self.known(c)
+        assert met <= len(followed)
+        del followed[: len(followed) - met]
+
+    def known(self, c: int) -> list[int]:
+        """Return what followed the context number c as it is here."""
+        context = self.reader.context(self.contexts[c])
+        return [] if context is None else self.followed[c].get(context, [])
+
+    def hint(self, x: int) -> Hint | None:
+        """Return what expert x says here."""
+        lists = [
+            self.known(c)
+            for c, name in enumerate(self.contexts)
+            if parse_context(name)[0] == EXPERTS[x]
+        ]
+        longer = next((n for n, followed in enumerate(lists) if followed), None)
+        if longer is None:
+            return None
+        followed = lists[longer]
+        run = next(
+            (n for n, token in enumerate(followed[::-1]) if token != followed[-1]), len(followed)
+        )
+        agreeing = sum(followed[-1:] == other[-1:] for other in lists[longer + 1 :])
+        return Hint(followed[-1], longer, agreeing, run, len(set(followed)) == 1, len(followed))
+
+    def rate(self, x: int) -> float:
+        """Return how often hints such as this came true; call it where there is one."""
+        hint = self.hint(x)
+        assert hint
+        prior = 2 * hint.run / (hint.met + 1)
+        return (self.came_true[x][hint.evidence] + prior) / (self.seen[x][hint.evidence] + 2)
+
+    def counts(self, expert: str, token: int) -> bool:
+        """Return whether an expert counts this token here."""
+        return self.reader.class_of(token) in COUNTED[expert]
 
     def read(self, token: int) -> None:
-        for e, expert in enumerate(self.experts):
-            if self.counts(e, token):
-                self.followed[e][self.reader.context(expert)][token] += 1
+        for x, expert in enumerate(EXPERTS):
+            hint = self.hint(x)
+            if hint and self.counts(expert, token):
+                self.seen[x][hint.evidence] += 1
+                self.came_true[x][hint.evidence] += hint.token == token
+        for c, name in enumerate(self.contexts):
+            if self.counts(parse_context(name)[0], token):
+                self.followed[c][self.reader.context(name)].append(token)
         self.reader.read(token)

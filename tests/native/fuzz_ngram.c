@@ -1,5 +1,5 @@
-/* Drives ngram.c with random bytes: token tables, experts and tables of contexts of any shape; any sequence
- * of look, accept, save and load; saved states that were changed, some with a digest that fits the change.
+/* Drives the counts with random bytes: token tables, contexts and their tables of any shape; any sequence of
+ * look, accept, save and load; saved states that were changed, some with a digest that fits the change.
  * Built with sanitisers by tests/sanitise. Every array has exactly the size that ngram.h asks for, so that
  * one byte beyond it is a finding.
  *
@@ -9,12 +9,13 @@
  * Beside what the sanitisers find it checks: that hints are sound; that whatever was looked at, saved and
  * loaded, a state saves the bytes of one that only accepted, in blocks of another length; that a changed
  * state is refused and leaves no history, unless its digest was made to fit. */
-#include "ngram.c" /* for `digest`, which forges saved states */
-
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 
-enum { INPUT_BYTES = 2048, LONGEST = 200, KEPT = 3, HISTORY = 1 << 14 };
+#include "state.h" /* for the digest, which forges saved states, and what counts are packed in */
+
+enum { INPUT_BYTES = 2048, LONGEST = 200, KEPT = 3, HISTORY = 1 << 14, VERSION = 1 };
 
 static volatile uint64_t current_case;
 
@@ -54,15 +55,15 @@ static void *room(size_t bytes) {
 /* ---- one state and what it was told ---- */
 
 typedef struct {
-    int experts;
-    ngram_expert expert[NGRAM_MAX_EXPERTS + 1];
+    int rows;
+    ngram_context context[MOST_ROWS + 1];
     uint32_t block;
     ngram_tokens tokens;
 } shape;
 
 typedef struct {
     ngram *state;
-    ngram_hints into;
+    ngram_answers into;
 } made;
 
 typedef struct {
@@ -77,24 +78,42 @@ typedef struct {
     history *then;
 } saving;
 
+/* Contexts of each expert, from the longest down; which expert's comes next is drawn. At least one in all. */
+static void draw_contexts(source *from, shape *of) {
+    static const int lowest[3] = {1, 0, 1};
+    static const int longest[3] = {NGRAM_MAX_LENGTH, NGRAM_MAX_WORDS, NGRAM_MAX_WORDS};
+    int next[3], left[3];
+    uint32_t most = drawn(from, 4) ? 3 : NGRAM_MAX_CONTEXTS + 1;
+    for (int x = 0; x < 3; x++) {
+        left[x] = (int)drawn(from, most);
+        next[x] = drawn(from, 3) ? 4 + (int)drawn(from, 6) : longest[x];
+        if (next[x] > longest[x]) next[x] = longest[x];
+    }
+    if (left[0] + left[1] + left[2] == 0) left[drawn(from, 3)] = 1;
+    for (int x; left[0] + left[1] + left[2] > 0;) {
+        x = (int)drawn(from, 3);
+        while (!left[x]) x = (x + 1) % 3;
+        ngram_context *one = &of->context[of->rows];
+        one->expert = x;
+        one->length = next[x];
+        one->table_bytes = 64 + drawn(from, drawn(from, 4) ? 256 : 1 << 14);
+        next[x] -= 1 + (int)drawn(from, drawn(from, 2) ? 1 : 5);
+        left[x] = next[x] < lowest[x] ? 0 : left[x] - 1;
+        of->rows++;
+    }
+}
+
 static shape draw_shape(source *from) {
     static const uint32_t vocabularies[8] = {1, 2, 3, 4, 5, 8, 300, 65536};
-    shape of = {.experts = 1 + (int)drawn(from, drawn(from, 4) ? 4 : NGRAM_MAX_EXPERTS)};
+    shape of = {.rows = 0};
+    draw_contexts(from, &of);
     of.block = drawn(from, 8) ? 1 + drawn(from, LONGEST) : 1 + drawn(from, 3);
     of.tokens.vocab = vocabularies[drawn(from, drawn(from, 40) ? 7 : 8)];
-    for (int e = 0; e < of.experts; e++) {
-        ngram_expert *one = &of.expert[e];
-        one->kind = (int)drawn(from, 3);
-        int longest = one->kind == NGRAM_TOKEN ? NGRAM_MAX_LENGTH : NGRAM_MAX_WORDS;
-        one->length = drawn(from, 3) ? (int)drawn(from, 4) : (int)drawn(from, (uint32_t)longest + 1);
-        if (one->length == 0 && one->kind != NGRAM_WITHIN) one->length = 1;
-        one->table_bytes = 64 + drawn(from, drawn(from, 4) ? 256 : 1 << 14);
-    }
     size_t vocab = of.tokens.vocab;
     uint8_t *kind_V = room(vocab);
     uint64_t *hash_V3 = room(vocab * 24), *power_V3 = room(vocab * 24), seed = drawn_64(from);
     for (size_t v = 0; v < vocab; v++) {
-        uint64_t bits = mixed(seed + v * BASE);
+        uint64_t bits = mixed(seed + v * NGRAM_BASE);
         kind_V[v] = (uint8_t)(bits & 3);
         if (bits >> 8 & 1) kind_V[v] &= NGRAM_STARTS; /* fewer boundaries */
         if ((bits >> 16 & 63) == 0) kind_V[v] = (uint8_t)(bits >> 24);
@@ -110,59 +129,89 @@ static shape draw_shape(source *from) {
     return of;
 }
 
+static ngram_answers room_for(int rows, uint32_t block) {
+    size_t positions = (size_t)block + 1;
+    size_t counts = (size_t)rows * positions * 8;
+    return (ngram_answers){room(3 * positions * 4), room(3 * positions * 4), room(counts), room(positions)};
+}
+
+static void free_answers(ngram_answers *into) {
+    free(into->hint_X);
+    free(into->rate_X);
+    free(into->counts_C);
+    free(into->open_T);
+}
+
 static made make_of(const shape *of) {
-    size_t positions = (size_t)of->block + 1, cells = (size_t)of->experts * positions;
-    made one = {.into = {room(cells * 8), room(cells * 4), room(positions)}};
-    one.state = ngram_new(&of->tokens, of->expert, of->experts, of->block, &one.into);
+    made one = {.into = room_for(of->rows, of->block)};
+    one.state = ngram_new(&of->tokens, of->context, of->rows, of->block, &one.into);
     return one;
 }
 
 static void unmake(made *one) {
     ngram_free(one->state);
-    free(one->into.counts_ET);
-    free(one->into.rate_ET);
-    free(one->into.open_T);
+    free_answers(&one->into);
 }
 
 static void refuse_bad_shapes(source *from, const shape *of) {
     shape bad = *of;
-    switch (drawn(from, 8)) {
-    case 0: bad.experts = drawn(from, 2) ? 0 : NGRAM_MAX_EXPERTS + 1; break;
-    case 1: bad.expert[0].kind = 3 + (int)drawn(from, 5); break;
-    case 2: bad.expert[0].kind = -1; break;
-    case 3: bad.expert[0].length = NGRAM_MAX_LENGTH + 1 + (int)drawn(from, 99); break;
-    case 4: bad.expert[0].length = -1 - (int)drawn(from, 99); break;
-    case 5: bad.expert[0].table_bytes = drawn(from, 64); break;
-    case 6: bad.expert[0].table_bytes = ((uint64_t)1 << 36) + drawn_64(from) / 2; break;
+    ngram_context *one = &bad.context[drawn(from, (uint32_t)bad.rows)];
+    switch (drawn(from, 10)) {
+    case 0: bad.rows = drawn(from, 2) ? 0 : MOST_ROWS + 1; break;
+    case 1: one->expert = 3 + (int)drawn(from, 5); break;
+    case 2: one->expert = -1; break;
+    case 3: one->length = NGRAM_MAX_LENGTH + 1 + (int)drawn(from, 99); break;
+    case 4: one->length = -1 - (int)drawn(from, 99); break;
+    case 5: one->table_bytes = drawn(from, 64); break;
+    case 6: one->table_bytes = ((uint64_t)1 << 36) + drawn_64(from) / 2; break;
+    case 7: /* one more that is no shorter than the last of its expert */
+        bad.context[bad.rows] = bad.context[bad.rows - 1];
+        bad.context[bad.rows++].length += (int)drawn(from, 2);
+        break;
+    case 8: bad.block = drawn(from, 2) ? 0 : NGRAM_MAX_BLOCK + 1 + drawn(from, 99); break;
     default: bad.tokens.vocab = drawn(from, 2) ? 0 : 65537;
     }
-    size_t positions = (size_t)bad.block + 1, cells = (size_t)(NGRAM_MAX_EXPERTS + 1) * positions;
-    ngram_hints into = {room(cells * 8), room(cells * 4), room(positions)};
-    demand(!ngram_new(&bad.tokens, bad.expert, bad.experts, bad.block, &into), "a bad argument passed");
-    free(into.counts_ET);
-    free(into.rate_ET);
-    free(into.open_T);
+    ngram_answers into = room_for(MOST_ROWS + 1, of->block);
+    demand(!ngram_new(&bad.tokens, bad.context, bad.rows, bad.block, &into), "a bad argument passed");
+    free_answers(&into);
 }
 
 /* ---- what is checked ---- */
 
+static void check_counts(const shape *of, uint64_t found) {
+    if (!found) return;
+    uint32_t top = top_in(found), next = next_in(found), met = met_in(found);
+    demand(token_in(found) < of->tokens.vocab && second_in(found) < of->tokens.vocab, "no token");
+    demand(top >= 1 && top <= 254 && met <= 65534, "counts out of range");
+    demand(next <= top && top + next <= met, "unsound counts");
+}
+
+/* An expert has a hint exactly where one of its contexts was met. */
+static void check_hint(const shape *of, const made *one, int expert, uint32_t t) {
+    size_t positions = (size_t)of->block + 1, at = (size_t)expert * positions + t;
+    int32_t hint = one->into.hint_X[at];
+    float rate = one->into.rate_X[at];
+    uint64_t longest = 0; /* the counts of the longest context that was met */
+    for (int c = 0; c < of->rows && !longest; c++)
+        if (of->context[c].expert == expert) longest = one->into.counts_C[(size_t)c * positions + t];
+    demand((hint == -1) == (longest == 0), "a hint without a context, or a context without a hint");
+    demand((hint == -1) == (rate == 0.0f), "a hint without a rate, or a rate without a hint");
+    if (hint == -1) return;
+    demand(hint >= 0 && (uint32_t)hint < of->tokens.vocab, "no token");
+    demand(rate > 0.0f && rate < 1.0f, "a rate beyond 0 .. 1");
+    demand(expert != NGRAM_WITHIN || one->into.open_T[t], "a within-word hint where no word is open");
+}
+
 static void check_hints(const shape *of, const made *one, uint32_t count, int known) {
-    for (int e = 0; e < of->experts; e++) {
-        uint64_t slots = of->expert[e].table_bytes / NGRAM_BUCKET_BYTES * SLOTS;
-        demand(!known || ngram_contexts(one->state, e) <= slots, "too many contexts");
-        for (uint32_t t = 0; t <= count; t++) {
-            size_t at = (size_t)e * (of->block + 1) + t;
-            counts found = one->into.counts_ET[at];
-            float rate = one->into.rate_ET[at];
-            demand((found == 0) == (rate == 0.0f), "a hint without a rate, or a rate without a hint");
-            demand(one->into.open_T[t] <= 1, "a word is open or not");
-            if (!found) continue;
-            demand(rate > 0.0f && rate < 1.0f, "a rate beyond 0 .. 1");
-            uint32_t top = top_in(found), next = next_in(found), total = total_in(found);
-            demand(token_in(found) < of->tokens.vocab && second_in(found) < of->tokens.vocab, "no token");
-            demand(top >= 1 && top <= 254 && total <= 65534, "counts out of range");
-            demand(next <= top && top + next <= total, "unsound counts");
-        }
+    for (int c = 0; c < of->rows; c++) {
+        uint64_t slots = of->context[c].table_bytes / NGRAM_BUCKET_BYTES * SLOTS;
+        demand(!known || ngram_contexts_met(one->state, c) <= slots, "too many contexts");
+        const uint64_t *counts_T = one->into.counts_C + (size_t)c * (of->block + 1);
+        for (uint32_t t = 0; t <= count; t++) check_counts(of, counts_T[t]);
+    }
+    for (uint32_t t = 0; t <= count; t++) {
+        demand(one->into.open_T[t] <= 1, "a word is open or not");
+        for (int x = 0; x < NGRAM_EXPERTS; x++) check_hint(of, one, x, t);
     }
 }
 
@@ -186,10 +235,16 @@ static void check_against_fresh(source *from, const shape *of, made *one, const 
     demand(wanted.size == found.size && !memcmp(wanted.bytes, found.bytes, found.size), "history is another");
     ngram_look(fresh.state, NULL, 0);
     ngram_look(one->state, NULL, 0);
-    for (int e = 0; e < of->experts; e++) {
-        size_t at = (size_t)e * (of->block + 1);
-        demand(fresh.into.counts_ET[at] == one->into.counts_ET[at], "another hint");
-        demand(fresh.into.rate_ET[at] == one->into.rate_ET[at], "another rate");
+    for (int c = 0; c < of->rows; c++) {
+        size_t at = (size_t)c * (of->block + 1);
+        demand(fresh.into.counts_C[at] == one->into.counts_C[at], "other counts");
+        demand(ngram_contexts_met(fresh.state, c) == ngram_contexts_met(one->state, c), "other contexts");
+        demand(ngram_given_up(fresh.state, c) == ngram_given_up(one->state, c), "others made room");
+    }
+    for (int x = 0; x < NGRAM_EXPERTS; x++) {
+        size_t at = (size_t)x * (of->block + 1);
+        demand(fresh.into.hint_X[at] == one->into.hint_X[at], "another hint");
+        demand(fresh.into.rate_X[at] == one->into.rate_X[at], "another rate");
     }
     demand(fresh.into.open_T[0] == one->into.open_T[0], "a word is open or not");
     free(wanted.bytes);
@@ -256,15 +311,16 @@ static uint8_t *changed(source *from, const saving *one, size_t *size, int *forg
     memset(bytes, (int)drawn(from, 256), *size);
     memcpy(bytes, one->bytes, *size < one->size ? *size : one->size);
     for (uint32_t n = how < 2 ? 0 : 1 + drawn(from, 4); n; n--) {
-        /* Anywhere, or among the numbers in front of the first expert's contexts, which matter most. */
-        uint32_t within = drawn(from, 2) || *size < 1400 ? (uint32_t)*size : 1400, at = drawn(from, within);
+        /* Anywhere, or before the tallies, of which there are many, or among the first numbers of all. */
+        size_t before = *size - NGRAM_EVIDENCE * NGRAM_EXPERTS * sizeof(tally), which = drawn(from, 4);
+        uint32_t within = (uint32_t)(which == 0 ? *size : which < 3 ? before : 600), at = drawn(from, within);
         if (how == 2) bytes[at] ^= (uint8_t)(1u << drawn(from, 8));
         else if (how == 3) bytes[at] = (uint8_t)drawn(from, 256);
         else memset(bytes + at, drawn(from, 2) ? 255 : 0, *size - at < 8 ? *size - at : 8);
     }
     *forged = drawn(from, 2) && *size > 8;
     if (*forged) {
-        uint64_t sum = digest(VERSION, bytes, *size - 8);
+        uint64_t sum = ngram_digest(VERSION, bytes, *size - 8);
         memcpy(bytes + *size - 8, &sum, 8);
     }
     return bytes;
@@ -353,7 +409,7 @@ int main(int count, char **arguments) {
         uint64_t seed = mixed(number + 1);
         size_t size = 64 + seed % (INPUT_BYTES - 63);
         uint8_t *bytes = room(size);
-        for (size_t k = 0; k < size; k++) bytes[k] = (uint8_t)(mixed(seed + k * BASE) >> 56);
+        for (size_t k = 0; k < size; k++) bytes[k] = (uint8_t)(mixed(seed + k * NGRAM_BASE) >> 56);
         one_case(bytes, size);
         free(bytes);
         number++;

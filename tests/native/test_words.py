@@ -7,7 +7,6 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from native.counts import Expert
 from native.words import BASE, STRIPPED, split, token_tables
 from tests.native.drawn import (
     BUILDS,
@@ -24,6 +23,8 @@ from tests.native.drawn import (
 from tests.native.drawn import STRIPPED as STRIPPED_TEXT
 
 MASK = 2**64 - 1
+WORD = 2
+"""The row of the word-start expert."""
 ANY_TEXT = st.sampled_from(TEXTS) | st.binary(max_size=6) | st.text(max_size=6).map(str.encode)
 PUNCTUATED = st.text(STRIPPED_TEXT + "aB", max_size=8).map(str.encode)
 
@@ -136,16 +137,16 @@ def test_contexts_are_the_same_exactly_where_the_last_words_are(use_compiled, tw
     # A word that is in neither stream marks the end of the first; after a boundary the second begins.
     vocabulary, marker = with_piece(vocabulary, b"marker", starts=True)
     vocabulary, boundary = with_piece(vocabulary, b"", boundary=True)
-    expert, reader = Expert("word", length), Reader(vocabulary)
+    context, reader = f"word:{length}", Reader(vocabulary)
     stream, contexts = [*one, marker, boundary, *other], []
     for token in stream:
-        contexts.append(reader.context(expert) if reader.class_of(token) == "starts" else None)
+        contexts.append(reader.context(context) if reader.class_of(token) == "starts" else None)
         reader.read(token)
-    asked = reader.context(expert)
-    hints = roomy([expert], vocabulary).after(use_compiled, stream).look(tokens([]))
-    assert hints.total_ET[0, 0] == contexts.count(asked)
+    asked = reader.context(context)
+    hints = roomy([context], vocabulary).after(use_compiled, stream).look(tokens([]))
+    assert hints.met_CT[0, 0] == contexts.count(asked)
     if contexts.count(asked) == 1:
-        assert (hints.token_ET[0, 0] == marker) == (contexts[len(one)] == asked)
+        assert (hints.token_XT[WORD, 0] == marker) == (contexts[len(one)] == asked)
 
 
 def with_piece(vocabulary, text, starts=False, boundary=False) -> tuple[Vocabulary, int]:
@@ -157,14 +158,14 @@ def with_piece(vocabulary, text, starts=False, boundary=False) -> tuple[Vocabula
 @BUILDS
 @given(vocabulary=vocabularies(max_size=10), drawn=STREAMS, length=st.integers(1, 4))
 def test_a_context_was_met_as_often_as_its_words(use_compiled, vocabulary, drawn, length):
-    expert = Expert("word", length)
-    scene = roomy([expert], vocabulary)
+    name = f"word:{length}"
+    scene = roomy([name], vocabulary)
     stream = within(drawn, scene.vocab)
-    total_T = scene.state(use_compiled).look(tokens(stream)).total_ET[0]
+    met_T = scene.state(use_compiled).look(tokens(stream)).met_CT[0]
     reader, met = Reader(vocabulary), Counter()
     for t, token in enumerate(stream):
-        context = reader.context(expert)
-        assert total_T[t] == met[context]
+        context = reader.context(name)
+        assert met_T[t] == met[context]
         met[context] += reader.class_of(token) == "starts"
         reader.read(token)
 
@@ -210,8 +211,8 @@ def test_words_by_example(use_compiled, one, other, same):
     vocabulary, marker = with_piece(vocabulary, b"marker", starts=True)
     # After the first words comes the marker; it is the hint after the second exactly if they are the same.
     stream = [*read(one), marker, boundary, *read(other)]
-    hints = roomy([Expert("word", 2)], vocabulary).after(use_compiled, stream).look(tokens([]))
-    assert (hints.token_ET[0, 0] == marker) == same
+    hints = roomy(["word:2"], vocabulary).after(use_compiled, stream).look(tokens([]))
+    assert (hints.token_XT[WORD, 0] == marker) == same
 
 
 @given(st.lists(st.sampled_from("aB.,( é"), max_size=12).map("".join), st.data())
@@ -225,5 +226,5 @@ def test_where_a_word_is_cut_into_pieces_does_not_matter(word, data):
     vocabulary, following = with_piece(vocabulary, b"next", starts=True)
     vocabulary, boundary = with_piece(vocabulary, b"", boundary=True)
     stream = [whole, following, boundary, *range(len(pieces))]
-    state = roomy([Expert("word", 1)], vocabulary).after(False, stream)
-    assert state.look(tokens([])).token_ET[0, 0] == following
+    state = roomy(["word:1"], vocabulary).after(False, stream)
+    assert state.look(tokens([])).token_XT[WORD, 0] == following

@@ -1,230 +1,338 @@
-"""The mixer: sums to one for every input, never looks at the target, leaves no trace before `accept`."""
+"""The mixer: sums to one for every design and input, and no entry depends on which others are asked."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+import torch
+from hypothesis import example, given
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from submission.mixer import (
+from submission.designs import (
+    CLASS_SCOPES,
+    DESIGNS,
+    EXPERTS,
     NEUTRAL,
-    NO_HINT,
-    Hints,
-    MatchModel,
-    MixerConfig,
-    features,
-    fit_weights,
-    mix_nats,
-    mix_row,
-    sigmoid,
+    SCOPES,
+    Calibration,
+    Mixture,
+    fitted,
+    only,
 )
+from submission.mixer import (
+    CONTINUES,
+    CONTROL,
+    EVERYWHERE,
+    LARGEST_LOGIT,
+    NO_HINT,
+    STARTS,
+    Spoken,
+    class_of,
+    joined,
+    logit,
+    mixed,
+    offer,
+    settle,
+    shares,
+)
+from tests.submission.drawn import WEIGHTS, Case, calibration, cases, logs, mixtures, said
 
-CONFIG = MixerConfig(lengths=(1, 2, 4), table_bits=6)
-STREAMS = st.lists(st.integers(0, 3), min_size=1, max_size=80).map(np.array)
-WEIGHTS = st.tuples(*[st.floats(-5, 5)] * 3)
-
-
-def brute_force(stream, position, config):
-    """The slow oracle: per context length the token after its last occurrence, the longest match first."""
-    tokens = []
-    for length in config.lengths:
-        context = list(stream[position - length : position]) if position >= length else None
-        found = [
-            at
-            for at in range(length, position)
-            if context is not None and list(stream[at - length : at]) == context
-        ]
-        tokens.append(int(stream[found[-1]]) if found else NO_HINT)
-    matched = [k for k, token in enumerate(tokens) if token != NO_HINT]
-    if not matched:
-        return NO_HINT, 0
-    hint = tokens[matched[-1]]
-    return hint, matched[-1] * len(config.lengths) + tokens.count(hint) - 1
+CLOSE = 1e-12
+EXACT = {"rtol": 1e-12, "atol": 1e-12}
 
 
-@st.composite
-def rows(draw):
-    """Normalised log-probabilities, with sure things and impossible ones among them."""
-    logits = draw(st.lists(st.floats(-40, 40) | st.just(-np.inf), min_size=2, max_size=12))
-    logits_V = np.array(logits)
-    logits_V[draw(st.integers(0, len(logits) - 1))] = draw(st.floats(-40, 40))
-    return log_softmax(logits_V)
+def masses(case, logp_TV):
+    """Add each class's probabilities up, slowly."""
+    class_TV = case.class_TV()
+    return torch.stack(
+        [torch.where(class_TV == one, logp_TV.exp(), 0.0).sum(1) for one in range(3)], dim=1
+    )
 
 
-def log_softmax(logits_V):
-    """As torch does it: the largest first, so that a peaked row is normalised to the last digit."""
-    shifted_V = logits_V - logits_V.max()
-    return shifted_V - np.log(np.exp(shifted_V).sum())
+def fine(logp_TV):
+    """Assert that these rows are distributions."""
+    assert not logp_TV.isnan().any()
+    assert (logp_TV <= CLOSE).all()
+    assert ((logp_TV.exp().sum(1) - 1.0).abs() < CLOSE).all()
 
 
-@given(rows(), st.integers(0, 11), st.floats(0, 1), WEIGHTS)
-def test_the_sum_is_one_and_credited_nats_are_its_entries(logp_V, hint, rate, weights):
-    hint = hint % (len(logp_V) + 1) - 1  # NO_HINT among them
-    row_V = mix_row(logp_V.copy(), hint, rate, weights)
-    assert abs(np.exp(row_V).sum() - 1.0) < 1e-12
-    size = len(logp_V)
-    hints = Hints(np.full(size, hint), np.zeros(size, int), np.full(size, rate))
-    log_q_T = np.full(size, logp_V[max(hint, 0)])
-    nats_T = mix_nats(-logp_V, np.arange(size), hints, log_q_T, weights)
-    finite = np.isfinite(row_V)
-    assert (nats_T >= 0).all()
-    assert np.array_equal(np.isfinite(nats_T), finite)
-    assert np.allclose(nats_T[finite], -row_V[finite], rtol=1e-12, atol=1e-12)
+def distinct(case):
+    """Return the case where each expert, if it has a hint at all, has one in its scope."""
+    class_TE = class_of(case.piece_V, case.spoken.token_TE, case.spoken.open_T[:, None])
+    scope_E = torch.tensor(SCOPES)
+    inside_TE = (scope_E == EVERYWHERE) | (class_TE == scope_E)
+    token_TE = torch.where(inside_TE, case.spoken.token_TE, NO_HINT)
+    return Case(case.piece_V, case.logp_TV, replace(case.spoken, token_TE=token_TE))
 
 
-@given(st.integers(0, 2**32), st.floats(0.0, 0.01))
-def test_the_sum_is_one_over_a_large_vocabulary_and_a_sure_hint(seed, beside):
-    logits_V = np.random.default_rng(seed).normal(0, 4, 1024)
-    logits_V[7] = np.logaddexp.reduce(np.delete(logits_V, 7)) - np.log(beside + 1e-300)
-    row_V = mix_row(log_softmax(logits_V), 7, 0.01, (0.0, 0.1, 1.0))
-    assert abs(np.exp(row_V).sum() - 1.0) < 1e-12
+@given(cases(), mixtures())
+def test_the_sum_is_one(case, mixture):
+    fine(mixture(case.row(), case.spoken).logp_TK)
 
 
-@given(rows(), st.floats(0.01, 0.99))
-def test_neutral_weights_leave_the_row_as_it_is(logp_V, rate):
-    hint = int(np.argmin(logp_V))
-    row_V = mix_row(logp_V.copy(), hint, rate, NEUTRAL)
-    likely = logp_V > -25
-    assert np.allclose(row_V[likely], logp_V[likely], atol=1e-9)
-
-
-@given(rows(), st.floats(0.01, 0.99), WEIGHTS)
-def test_the_others_keep_their_proportions(logp_V, rate, weights):
-    row_V = mix_row(logp_V.copy(), 0, rate, weights)
-    others = np.isfinite(logp_V[1:])
-    shift = row_V[1:][others] - logp_V[1:][others]
-    assert np.allclose(shift, shift[:1], atol=1e-9)
-
-
-def test_the_row_handed_in_is_not_written_to():
-    logp_V = np.log([0.5, 0.25, 0.25])
-    mix_row(logp_V, 1, 0.9, (0.0, 0.5, 1.0))
-    assert np.array_equal(logp_V, np.log([0.5, 0.25, 0.25]))
-
-
-@given(STREAMS, st.integers(1, 20))
-def test_hints_are_those_of_the_oracle(stream, block):
-    # Slots enough for these few contexts not to replace one another often; a hash in 64 bits never collides.
-    config = MixerConfig(lengths=(1, 2, 4), table_bits=16)
-    matches = MatchModel(config)
-    for first in range(0, len(stream), block):
-        count = min(block, len(stream) - first)
-        hints = matches.hints(stream, first, count)
-        wanted = [brute_force(stream, first + i, config) for i in range(count)]
-        assert list(zip(hints.token_T, hints.class_T, strict=True)) == [
-            (token, kind) if token != NO_HINT else (token, hints.class_T[i])
-            for i, (token, kind) in enumerate(wanted)
-        ]
-        matches.accept(stream, first, count)
-
-
-@given(STREAMS, st.data())
-def test_hints_do_not_see_their_target_nor_what_follows(stream, data):
-    accepted = data.draw(st.integers(0, len(stream) - 1))
-    position = data.draw(st.integers(accepted, len(stream) - 1))
-    matches = MatchModel(CONFIG)
-    matches.accept(stream, 0, accepted)
-    count = len(stream) - accepted
-    before = matches.hints(stream, accepted, count)
-    other = stream.copy()
-    other[position:] = data.draw(
-        st.lists(st.integers(0, 3), min_size=count, max_size=count).map(np.array)
-    )[: len(stream) - position]
-    after = matches.hints(other, accepted, count)
-    upto = position - accepted + 1
-    for name in Hints._fields:
-        assert np.array_equal(getattr(before, name)[:upto], getattr(after, name)[:upto])
-
-
-@given(STREAMS, st.data())
-def test_one_question_is_answered_like_many(stream, data):
-    accepted = data.draw(st.integers(0, len(stream) - 1))
-    matches = MatchModel(CONFIG)
-    matches.accept(stream, 0, accepted)
-    whole = matches.hints(stream, accepted, len(stream) - accepted)
-    part = data.draw(st.integers(1, len(stream) - accepted))
-    # The array ends where the last asked position begins: its token is not there to be read.
-    few = matches.hints(np.append(stream[: accepted + part - 1], -9), accepted, part)
-    for name in Hints._fields:
-        assert np.array_equal(getattr(whole, name)[:part], getattr(few, name))
-    asked = data.draw(st.integers(1, part))
-    last = matches.hints(stream, accepted, part, asked=asked)
-    for name in Hints._fields:
-        assert np.array_equal(getattr(few, name)[-asked:], getattr(last, name))
-
-
-class Session(RuleBasedStateMachine):
-    """Any sequence of questions and acceptances ends in the state of the acceptances alone."""
-
-    def __init__(self):
-        super().__init__()
-        self.asked = MatchModel(CONFIG)
-        self.quiet = MatchModel(CONFIG)
-        self.stream = np.zeros(0, dtype=np.int64)
-
-    @rule(block=STREAMS)
-    def ask(self, block):
-        self.asked.hints(np.append(self.stream, block), len(self.stream), len(block))
-
-    @rule(block=STREAMS)
-    def accept(self, block):
-        first = len(self.stream)
-        self.stream = np.append(self.stream, block)
-        self.asked.accept(self.stream, first, len(block))
-        self.quiet.accept(self.stream, first, len(block))
-
-    @invariant()
-    def states_are_equal(self):
-        assert np.array_equal(self.asked.last_at, self.quiet.last_at)
-        assert np.array_equal(self.asked.hits_C, self.quiet.hits_C)
-        assert np.array_equal(self.asked.seen_C, self.quiet.seen_C)
-
-
-TestSession = Session.TestCase
-
-
-def test_a_slot_that_is_taken_by_another_context_gives_no_false_match():
-    # Two slots for all contexts: nearly every look-up finds another context's position.
-    config = MixerConfig(lengths=(2,), table_bits=1)
-    stream = np.random.default_rng(0).integers(0, 50, 400)
-    matches = MatchModel(config)
-    matches.accept(stream, 0, 200)
-    hints = matches.hints(stream, 200, 200)
-    for i in np.flatnonzero(hints.token_T != NO_HINT):
-        assert brute_force(stream, 200 + i, config)[0] == hints.token_T[i]
-
-
-def test_rates_follow_what_came_true():
-    config = MixerConfig(lengths=(1,), table_bits=8)
-    stream = np.tile([1, 2, 3, 4], 100)
-    matches = MatchModel(config)
-    matches.accept(stream, 0, len(stream))
-    assert matches.hints(stream, len(stream), 1).rate_T[0] > 0.98
-
-
-@given(st.integers(0, 2**32))
-def test_fitted_weights_are_a_minimum(seed):
+@pytest.mark.parametrize("design", DESIGNS)
+@given(seed=st.integers(0, 2**32), beside=st.floats(0.0, 0.01), weights=WEIGHTS)
+def test_the_sum_is_one_over_a_large_vocabulary_and_sure_hints(design, seed, beside, weights):
     rng = np.random.default_rng(seed)
-    q_T, rate_T = rng.uniform(size=(2, 300))
-    right_T = rng.uniform(size=300) < sigmoid([0.3, 0.5, 0.8] @ features(q_T, rate_T))
-    fitted = np.array(fit_weights(q_T, rate_T, right_T, strength=1.0))
-
-    def cost(weights):
-        p_T = sigmoid(weights @ features(q_T, rate_T))
-        loss = -np.log(np.where(right_T, p_T, 1 - p_T)).sum()
-        return loss + 0.5 * np.square(weights - NEUTRAL).sum()
-
-    for axis in np.eye(3):
-        for move in (-0.01, 0.01):
-            assert cost(fitted + move * axis) > cost(fitted)
-
-
-def test_without_evidence_the_weights_are_neutral():
-    nothing = np.empty(0)
-    assert fit_weights(nothing, nothing, nothing.astype(bool)) == pytest.approx(NEUTRAL)
+    piece_V = torch.from_numpy(rng.integers(0, 3, 1024))
+    logits_TV = rng.normal(0, 4, (3, 1024))
+    logits_TV[:, 7] = np.logaddexp.reduce(np.delete(logits_TV, 7, axis=1), axis=1)
+    logits_TV[:, 7] -= np.log(beside + 1e-300)
+    hints = rng.choice([7, 7, 7, *rng.integers(0, 1024, 3)], (3, 3))
+    rate_TE = torch.from_numpy(rng.choice([1e-6, 0.01, 0.5, 1 - 2.0**-24], (3, 3)))
+    case = Case(
+        piece_V,
+        torch.from_numpy(logits_TV).log_softmax(-1),
+        said(hints, rate_TE, None, [True, True, False]),
+    )
+    learnt = calibration(seed) if design == "L5" else None
+    fine(Mixture(design, weights, calibration=learnt)(case.row(), case.spoken).logp_TK)
 
 
-@pytest.mark.parametrize("lengths", [(2, 1), (0, 1), (1, 1)])
-def test_lengths_must_rise(lengths):
-    with pytest.raises(ValueError, match="rising"):
-        MatchModel(MixerConfig(lengths=lengths))
+@given(cases(), mixtures(), st.data())
+def test_an_entry_asked_alone_is_that_of_the_row(case, mixture, data):
+    row_TV = mixture(case.row(), case.spoken).logp_TK
+    size = row_TV.shape[1]
+    target_T = torch.tensor([data.draw(st.integers(0, size - 1)) for _ in row_TV])
+    alone = mixture(case.asked(target_T[:, None]), case.spoken)
+    wanted_T1 = row_TV.gather(1, target_T[:, None])
+    assert torch.allclose(alone.logp_TK, wanted_T1, rtol=CLOSE, atol=CLOSE)
+
+
+@given(cases(), mixtures(), st.data())
+def test_another_token_beside_it_changes_no_entry(case, mixture, data):
+    """Swap one of several tokens that are asked about: the others get the same bits."""
+    positions, size = case.logp_TV.shape
+    tokens = st.integers(0, size - 1)
+    asked_TK = torch.tensor(
+        [data.draw(st.lists(tokens, min_size=4, max_size=4)) for _ in range(positions)]
+    )
+    other_TK = asked_TK.clone()
+    swapped = data.draw(st.integers(0, 3))
+    other_TK[:, swapped] = data.draw(tokens)
+    one, two = (mixture(case.asked(some_TK), case.spoken) for some_TK in (asked_TK, other_TK))
+    kept = [k for k in range(4) if k != swapped]
+    assert torch.equal(one.logp_TK[:, kept], two.logp_TK[:, kept])
+
+
+@given(cases(), mixtures())
+def test_positions_do_not_know_of_each_other(case, mixture):
+    whole = mixture(case.row(), case.spoken).logp_TK
+    for t in range(len(whole)):
+        here = slice(t, t + 1)
+        one = mixture(case.row().part(here), case.spoken.part(here)).logp_TK
+        assert torch.allclose(one, whole[here], rtol=CLOSE, atol=CLOSE)
+
+
+@given(cases(), mixtures(("L3", "L5")))
+def test_each_class_keeps_its_mass_where_every_scope_is_one(case, mixture):
+    after = mixture(case.row(), case.spoken)
+    for mass_T3 in (masses(case, after.logp_TK), after.mass_T3.exp()):
+        assert torch.allclose(mass_T3, masses(case, case.logp_TV), **EXACT)
+
+
+@given(cases(), WEIGHTS)
+def test_each_class_keeps_its_mass_under_the_experts_of_one(case, weights):
+    heard = only(case.spoken, "within", "word")
+    after = Mixture("L6", weights)(case.row(), heard)
+    assert torch.allclose(masses(case, after.logp_TK), masses(case, case.logp_TV), **EXACT)
+
+
+@given(cases(), mixtures(("L3", "L5", "L6")))
+def test_masses_and_hints_that_are_carried_along_are_those_of_the_row(case, mixture):
+    after = mixture(case.row(), case.spoken)
+    assert torch.allclose(after.mass_T3.exp(), masses(case, after.logp_TK), **EXACT)
+    given_TE = case.spoken.token_TE != NO_HINT
+    hint_TE = after.logp_TK.gather(1, case.spoken.token_TE.clamp(min=0))
+    carried_TE = after.hint_logp_TE
+    assert torch.allclose(carried_TE.exp()[given_TE], hint_TE.exp()[given_TE], **EXACT)
+
+
+@given(cases())
+def test_neutral_weights_leave_the_row_as_it_is(case):
+    after = Mixture("L6", (NEUTRAL,) * 3)(case.row(), case.spoken).logp_TK
+    assert torch.allclose(after.exp(), case.logp_TV.exp(), **EXACT)
+    likely = case.logp_TV > -25
+    assert torch.allclose(after[likely], case.logp_TV[likely], atol=1e-9)
+
+
+@given(cases(), st.sampled_from(DESIGNS))
+def test_a_design_that_learnt_nothing_and_hears_nothing_changes_nothing(case, design):
+    """No hint, whatever stands beside it; L5 and L6 with every hint there is, while they know nothing."""
+    quiet = Mixture(design)(case.row(), only(case.spoken))
+    assert torch.allclose(quiet.logp_TK, case.logp_TV, **EXACT)
+    if design in ("L5", "L6"):
+        after = Mixture(design)(case.row(), case.spoken).logp_TK
+        assert torch.allclose(after.exp(), case.logp_TV.exp(), **EXACT)
+
+
+@given(cases(), st.sampled_from(("L1", "L2", "L3", "L4")))
+def test_unsure_hints_are_not_heard_by_the_published_gates(case, design):
+    unsure = replace(case.spoken, confidence_TE=case.spoken.confidence_TE.clamp(max=0.449))
+    after = Mixture(design)(case.row(), unsure).logp_TK
+    assert torch.allclose(after.exp(), case.logp_TV.exp(), **EXACT)
+
+
+@given(cases(), WEIGHTS)
+def test_hints_outside_their_scope_change_nothing(case, weights):
+    mixture = Mixture("L6", weights)
+    one = mixture(case.row(), case.spoken)
+    inside = distinct(case)
+    assert torch.equal(one.logp_TK, mixture(inside.row(), inside.spoken).logp_TK)
+
+
+@given(cases(), WEIGHTS)
+def test_no_word_is_gone_on_with_where_none_is_open(case, weights):
+    closed = replace(case.spoken, open_T=torch.zeros_like(case.spoken.open_T))
+    case = Case(case.piece_V, case.logp_TV, closed)
+    assert not (case.row().mass_T3[:, CONTINUES] > -torch.inf).any()
+    after = Mixture("L6", weights)(case.row(), only(closed, "within")).logp_TK
+    assert torch.equal(after, case.logp_TV)
+
+
+@given(cases(), st.integers(0, 2), st.floats(-100, 100))
+def test_one_hint_gets_its_share_and_the_others_keep_their_proportions(case, expert, logit_r):
+    """And no more happens to what lies outside the scope than that it stays as it was."""
+    now, spoken = case.row(), case.spoken
+    made = offer(now, spoken, expert, SCOPES[expert])
+    logit_T = torch.full((len(spoken.open_T),), logit_r, dtype=torch.float64)
+    after = settle(now, spoken, expert, made, logit_T)
+    for t in range(len(spoken.open_T)):
+        before_V, after_V = case.logp_TV[t], after.logp_TK[t]
+        if not made.active_T[t]:
+            assert torch.equal(before_V, after_V)
+            continue
+        class_V, hint = case.class_TV()[t], int(spoken.token_TE[t, expert])
+        inside_V = (class_V == SCOPES[expert]) | torch.tensor(SCOPES[expert] == EVERYWHERE)
+        assert torch.equal(before_V[~inside_V], after_V[~inside_V])
+        mass = float(before_V[inside_V].exp().sum())
+        q = float(made.log_q_T[t].exp())
+        wanted = max(1 / (1 + np.exp(-logit_r)), 2 * q - 1)
+        assert float(after_V[hint].exp()) == pytest.approx(wanted * mass, rel=1e-9, abs=1e-15)
+        inside_V[hint] = False
+        shift = (after_V - before_V)[inside_V & (before_V > -torch.inf)]
+        assert torch.allclose(shift, shift[:1], atol=1e-9)
+        assert (shift <= np.log(2) + 1e-9).all()
+
+
+def test_the_shares_handed_in_are_not_written_to():
+    case = Case(
+        torch.tensor([STARTS, CONTINUES, CONTINUES]),
+        logs([[0.5, 0.3, 0.2]]),
+        said([[1, 1, 0]]),
+    )
+    now, wanted = case.row(), case.row()
+    for design in DESIGNS:
+        Mixture(design, ((1.0, 0.5, 0.9),) * 3)(now, case.spoken)
+    for name in now.__slots__:
+        assert torch.equal(getattr(now, name), getattr(wanted, name))
+
+
+@given(st.floats(max_value=0.0))
+def test_logits_are_within_their_bounds(log_q):
+    got = float(logit(torch.tensor([log_q], dtype=torch.float64)))
+    assert -LARGEST_LOGIT <= got <= LARGEST_LOGIT
+    if -25 < log_q < -1e-9:
+        assert got == pytest.approx(log_q - np.log(-np.expm1(log_q)), rel=1e-6, abs=1e-9)
+
+
+@given(cases())
+def test_classes_are_those_of_the_next_token(case):
+    """Where no word is open, what would go on with one begins one; control tokens are of none."""
+    for t, open_ in enumerate(case.spoken.open_T.tolist()):
+        for token, piece in enumerate(case.piece_V.tolist()):
+            wanted = piece if open_ or piece == CONTROL else STARTS
+            assert int(case.class_TV()[t, token]) == wanted
+    assert torch.allclose(case.row().mass_T3.exp(), masses(case, case.logp_TV), **EXACT)
+
+
+@given(cases(), st.integers(1, 3))
+def test_parts_that_are_joined_are_the_whole(case, at):
+    now = case.row()
+    for whole in (now, case.spoken):
+        back = joined([whole.part(slice(at)), whole.part(slice(at, None))])
+        for name in whole.__slots__:
+            assert torch.equal(getattr(back, name).nan_to_num(), getattr(whole, name).nan_to_num())
+    moved = now.on(torch.device("meta"))
+    assert {getattr(moved, name).device.type for name in moved.__slots__} == {"meta"}
+
+
+@given(cases())
+@example(Case(torch.tensor([STARTS]), torch.zeros(1, 1).double(), said([[0, 0, 0]])))
+def test_scopes_by_class_and_one_scope_for_all_meet_the_same_hints(case):
+    """A scope of None stands for the hint's own class: naming that class for each position is the same."""
+    now, spoken = case.row(), case.spoken
+    rule = lambda expert, made, _: logit(made.log_q_T) + 1.0
+    by_class = mixed(now, spoken, CLASS_SCOPES, rule)
+    for expert in range(len(EXPERTS)):
+        scope = now.hint_class_TE[:, expert] if expert == 0 else SCOPES[expert]
+        made = offer(now, spoken, expert, scope)
+        now = settle(now, spoken, expert, made, rule(expert, made, spoken))
+    assert torch.equal(by_class.logp_TK, now.logp_TK)
+
+
+def test_weights_too_large_for_floats_are_still_a_distribution():
+    case = Case(
+        torch.tensor([STARTS, CONTINUES, CONTINUES]),
+        logs([[0.5, 0.3, 0.2]]),
+        said([[1, 1, 0]], [[0.0, 1.0, 0.5]]),
+    )
+    for bias in (-1e300, 1e300):
+        fine(Mixture("L6", ((bias, 1e300, -1e300),) * 3)(case.row(), case.spoken).logp_TK)
+
+
+def test_rates_of_a_hint_raise_and_lower_it():
+    case = Case(
+        torch.tensor([STARTS, CONTINUES, CONTINUES]),
+        logs([[0.5, 0.3, 0.2]] * 3),
+        said([[NO_HINT, 1, NO_HINT]] * 3, [[0.5] * 3, [0.01] * 3, [0.99] * 3]),
+    )
+    p_TV = Mixture("L6", ((0.0, 0.5, 0.5),) * 3)(case.row(), case.spoken).logp_TK.exp()
+    assert p_TV[1, 1] < p_TV[0, 1] < p_TV[2, 1]
+    assert torch.allclose(p_TV[:, 0], torch.tensor(0.5).double())
+
+
+def test_unknown_designs_and_weights_of_another_number_are_refused():
+    with pytest.raises(ValueError, match="'L7' is unknown; use one of L1, L2"):
+        Mixture("L7")
+    for weights in ((NEUTRAL,) * 2, (NEUTRAL, NEUTRAL, (0.0, 1.0)), ()):
+        with pytest.raises(ValueError, match="give three for each of token, within, word"):
+            Mixture("L6", weights)
+
+
+def test_only_the_design_that_learns_has_something_to_learn_with():
+    assert Mixture("L6").calibration is None
+    assert Mixture("L5").calibration is not Mixture("L5").calibration
+    kept = Calibration.empty()
+    assert Mixture("L5", calibration=kept).calibration is kept
+
+
+def test_the_rule_of_l6_reads_one_experts_numbers():
+    spoken = said([[0, 0, 0]], [[0.5, 0.25, 0.75]])
+    case = Case(torch.tensor([STARTS, STARTS]), logs([[0.2, 0.8]]), spoken)
+    made = offer(case.row(), spoken, 0, EVERYWHERE)
+    weights = ((1.0, 2.0, 3.0), (0.5, 0.0, 2.0), (0.0, 0.0, -1.0))
+    wanted = [
+        1.0 + 2.0 * np.log(0.25),
+        0.5 + 2.0 * np.log(1 / 3),
+        -np.log(3.0),
+    ]
+    got = [float(fitted(weights)(expert, made, spoken)) for expert in range(3)]
+    assert got == pytest.approx(wanted)
+
+
+def test_shares_of_a_distribution_say_what_is_asked():
+    piece_V = torch.tensor([CONTROL, CONTINUES, STARTS])
+    logp_TV = logs([[0.2, 0.3, 0.5]])
+    spoken = Spoken(
+        torch.tensor([[2, NO_HINT, 1]]),
+        torch.zeros(1, 3).double(),
+        torch.zeros(1, 3).double(),
+        torch.tensor([False]),
+    )
+    now = shares(
+        piece_V, spoken, torch.tensor([[1]]), logp_TV[:, 1:2], logp_TV[:, [2, 0, 1]], logp_TV
+    )
+    assert now.class_TK.tolist() == [[STARTS]]
+    assert now.hint_class_TE[0, [0, 2]].tolist() == [STARTS, STARTS]
+    assert now.mass_T3.exp()[0].tolist() == pytest.approx([0.2, 0.0, 0.8])

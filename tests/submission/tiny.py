@@ -2,14 +2,17 @@
 
 from dataclasses import replace
 
+import numpy as np
 import torch
 
 from submission.artifact import Artifact, from_bytes
+from submission.experts import MixerConfig
 from submission.export import Exporter, QuantiseConfig
 from submission.hessians import collect
-from submission.mixer import MixerConfig
+from submission.mixer import CONTINUES, CONTROL, STARTS
 from submission.model import GPT, ModelConfig
 from submission.parallel import World
+from submission.pieces import Pieces
 from submission.presets import SMOKE, CalibrationConfig
 from submission.schedule import Schedule
 from submission.windows import WindowConfig
@@ -31,12 +34,14 @@ MODEL = ModelConfig(
     value_layers=2,
 )
 
+CONTEXTS = ("token:3", "token:2", "token:1", "within:1", "within:0", "word:2", "word:1")
+
 PRESET = replace(
     SMOKE,
     model=MODEL,
     schedule=Schedule(steps=3, warmdown=0.7),
     windows=WindowConfig(length=16, stride=4, batch_windows=3),
-    mixer=MixerConfig(lengths=(1, 2, 3), table_bits=10),
+    mixer=MixerConfig(contexts=CONTEXTS),
     batch_windows=2,
     micro_windows=2,
     quantise=QuantiseConfig(smallest=64, smallest_step=1e-3),
@@ -44,6 +49,21 @@ PRESET = replace(
     held_out_tokens=200,
     reserve_s=0.0,
 )
+
+
+def pieces() -> Pieces:
+    """Return two control tokens, then by turns a word start and two continuations; two are punctuation."""
+    class_V = np.array(
+        [CONTROL, CONTROL, *(STARTS if n % 3 == 2 else CONTINUES for n in range(2, VOCAB))]
+    )
+    texts = [b"", b"", *(bytes([97 + n % 26]) * (1 + n // 26) for n in range(2, VOCAB))]
+    texts[4], texts[6] = b".", b","
+    return Pieces(tuple(texts), class_V.astype(np.uint8))
+
+
+PIECES = pieces()
+WEIGHTS = ((0.5, 0.4, 0.9), (0.3, 0.7, 0.5), (-0.2, 0.8, 0.6))
+"""Of L6: three for each expert, none of them such that it would change nothing."""
 
 
 def random_model(seed: int = 0) -> GPT:
@@ -63,8 +83,12 @@ def exporter(model: GPT, preset=PRESET) -> Exporter:
     return Exporter(model, hessians, preset.quantise, preset.windows)
 
 
-def random_artifact(mixer_weights: tuple[float, ...] = (0.5, 0.4, 0.9)) -> Artifact:
+def random_artifact(mixer: MixerConfig = PRESET.mixer) -> Artifact:
     built = from_bytes(exporter(random_model()).make(1e-3))
-    built.mixer = PRESET.mixer
-    built.mixer_weights = mixer_weights
+    built.mixer, built.mixer_weights, built.pieces = mixer, WEIGHTS, PIECES
     return built
+
+
+def of_design(design: str, contexts: tuple[str, ...] = CONTEXTS) -> Artifact:
+    """Return the random artifact whose experts are mixed in by this design."""
+    return random_artifact(MixerConfig(design=design, contexts=contexts))
