@@ -1,8 +1,8 @@
-"""`python -m native` says whether the counts are compiled here."""
+"""`python -m native` says whether the counts are compiled here, and ends with status 1 where they are not."""
+
+import sys
 
 from native import counts
 
-if counts.compiled is None:
-    print("native: not compiled; counting in plain Python. Install again with a C compiler.")
-else:
-    print(f"native: compiled, {counts.compiled.__file__}")
+print(counts.which())
+sys.exit(counts.compiled is None)

@@ -14,6 +14,7 @@ typedef struct {
     Py_ssize_t block;
     int rows, busy, held;
     Py_buffer into[4]; /* the caller's arrays, which the state writes to as long as it lives */
+    uint16_t *token_T; /* of the question at hand */
 } Object;
 
 /* Fills `view` with a C-contiguous, aligned buffer of items in one of `formats` (the same type has several names), of
@@ -105,6 +106,13 @@ static int make(Object *self, const ngram_context *contexts, int count, Py_ssize
                      count, block);
         return -1;
     }
+    self->token_T = PyMem_Malloc((size_t)block * sizeof *self->token_T);
+    if (!self->token_T) {
+        ngram_free(self->state);
+        self->state = NULL;
+        PyErr_NoMemory();
+        return -1;
+    }
     self->vocab = tokens.vocab;
     self->block = block;
     self->rows = count;
@@ -112,7 +120,10 @@ static int make(Object *self, const ngram_context *contexts, int count, Py_ssize
 }
 
 static int init(Object *self, PyObject *args, PyObject *keywords) {
-    (void)keywords;
+    if (keywords && PyDict_Size(keywords)) {
+        PyErr_SetString(PyExc_TypeError, "Ngram takes no keywords");
+        return -1;
+    }
     static const struct {
         const char *name, *formats;
         Py_ssize_t itemsize;
@@ -143,42 +154,43 @@ static int init(Object *self, PyObject *args, PyObject *keywords) {
 static void dealloc(Object *self) {
     PyTypeObject *type = Py_TYPE((PyObject *)self);
     ngram_free(self->state);
+    PyMem_Free(self->token_T);
     for (int k = 0; k < self->held; k++) PyBuffer_Release(&self->into[k]);
     freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
     release(self);
     Py_DECREF(type);
 }
 
-/* The tokens of a question, checked; sets an exception and returns 0 where they cannot be one. */
-static int take_tokens(Object *self, PyObject *from, Py_buffer *view) {
-    if (!take(from, view, "token_T", "H", 2, -1, 0)) return 0;
-    const uint16_t *token_T = view->buf;
-    Py_ssize_t count = view->len / 2;
+/* Copies the tokens of a question and checks the copy, which no other thread can write to; returns how many, or sets an
+ * exception and returns -1 where they cannot be one. */
+static Py_ssize_t take_tokens(Object *self, PyObject *from) {
+    Py_buffer view;
+    if (!take(from, &view, "token_T", "H", 2, -1, 0)) return -1;
+    Py_ssize_t count = view.len / 2;
+    if (count <= self->block) memcpy(self->token_T, view.buf, (size_t)view.len);
+    PyBuffer_Release(&view);
     if (count > self->block) {
         PyErr_Format(PyExc_ValueError, "%zd tokens at once; this state was made for %zd", count, self->block);
-    } else {
-        unsigned highest = 0;
-        for (Py_ssize_t t = 0; t < count; t++) highest = token_T[t] > highest ? token_T[t] : highest;
-        if (count == 0 || highest < self->vocab) return 1;
-        PyErr_Format(PyExc_ValueError, "token %u is not below %u", highest, self->vocab);
+        return -1;
     }
-    PyBuffer_Release(view);
-    return 0;
+    unsigned highest = 0;
+    for (Py_ssize_t t = 0; t < count; t++) highest = self->token_T[t] > highest ? self->token_T[t] : highest;
+    if (count == 0 || highest < self->vocab) return count;
+    PyErr_Format(PyExc_ValueError, "token %u is not below %u", highest, self->vocab);
+    return -1;
 }
 
 static PyObject *ask(Object *self, PyObject *tokens, int accepted) {
-    Py_buffer token_T;
     if (!enter(self)) return NULL;
-    int good = take_tokens(self, tokens, &token_T);
-    if (good) {
+    Py_ssize_t count = take_tokens(self, tokens);
+    if (count >= 0) {
         Py_BEGIN_ALLOW_THREADS
-        ngram_look(self->state, token_T.buf, (uint32_t)(token_T.len / 2));
+        ngram_look(self->state, self->token_T, (uint32_t)count);
         if (accepted) ngram_accept(self->state);
         Py_END_ALLOW_THREADS
-        PyBuffer_Release(&token_T);
     }
     self->busy = 0;
-    if (!good) return NULL;
+    if (count < 0) return NULL;
     Py_RETURN_NONE;
 }
 
@@ -196,12 +208,8 @@ static PyObject *save(Object *self, PyObject *unused) {
     if (out) {
         uint8_t *into = (uint8_t *)PyBytes_AsString(out);
         Py_BEGIN_ALLOW_THREADS
-        size = ngram_save(self->state, into);
+        ngram_save(self->state, into);
         Py_END_ALLOW_THREADS
-        if (!size) {
-            Py_CLEAR(out);
-            PyErr_NoMemory();
-        }
     }
     self->busy = 0;
     return out;

@@ -46,9 +46,10 @@ static inline uint64_t counted(uint64_t one, uint32_t token) {
     uint32_t winner = overtaken ? second : first, loser = overtaken ? first : second;
     uint32_t more = overtaken ? next : top, fewer = overtaken ? top : next;
     if (more == 255 || met == 65535) {
-        more = (more + 1) / 2;
+        /* Down, so that what is all stays all and what is not stays not. */
+        more = more > 1 ? more / 2 : 1;
         fewer /= 2;
-        met = (met + 1) / 2;
+        met /= 2;
     }
     return made_of(winner, loser, met, more, fewer);
 }
@@ -144,8 +145,9 @@ static void rate(const ngram *state, expert *own, uint8_t wanted, uint32_t first
         uint32_t met = met_in(counts), alone = top_in(counts) == met;
         uint32_t evidence = (((uint32_t)chosen * 8 + agreeing) * 4 + of_run(run)) * 2 + alone;
         tally *tally = &own->tallies[evidence];
+        uint32_t once = run < met ? run : met; /* what was met was halved, how many times in a row was not */
         double times = (int32_t)met + 1;
-        double raw = ((double)tally->true_ones * times + (int32_t)(2 * run)) / ((double)(tally->seen + 2) * times);
+        double raw = ((double)tally->true_ones * times + (int32_t)(2 * once)) / ((double)(tally->seen + 2) * times);
         hint_T[t] = (int32_t)hint;
         rate_T[t] = raw < (double)LARGEST_RATE ? (float)raw : LARGEST_RATE;
         /* Without a branch on the class of the token: nobody can foresee that. */

@@ -23,15 +23,21 @@ import numpy.typing as npt
 from native.words import TokenTables
 
 compiled: ModuleType | None
-"""The compiled state's module, None where it was not built."""
+"""The compiled state's module, None where it was not built or does not load."""
+why_not = ""
+"""Why `compiled` is None."""
 try:
     from native import _ngram
 
     compiled = _ngram
-except ImportError:
-    compiled = None
+except ImportError as problem:
+    compiled, why_not = None, str(problem)
 
-EXPERTS = ("token", "within", "word")
+LENGTHS = {"token": (1, 31), "within": (0, 4), "word": (1, 4)}
+"""Shortest and longest context of each expert."""
+EXPERTS = tuple(LENGTHS)
+MOST_CONTEXTS = 8
+"""Of one expert."""
 _SHARES = {"token": (0, 1, 1, 3, 6), "within": (1, 3), "word": (0, 1, 2)}
 _LONGER = {"token": 8, "within": 6, "word": 4}
 
@@ -85,6 +91,21 @@ def parse_context(text: str) -> tuple[str, int]:
     return expert, int(length)
 
 
+def check_contexts(contexts: Sequence[str]) -> None:
+    """Raise ValueError, with one sentence, where these are no contexts of one state."""
+    named = [parse_context(context) for context in contexts]
+    if not named:
+        raise ValueError("no contexts; give at least one, as in token:15")
+    for expert, (shortest, longest) in LENGTHS.items():
+        lengths = [length for one, length in named if one == expert]
+        if any(not shortest <= length <= longest for length in lengths):
+            raise ValueError(f"{expert} contexts of {lengths}; lengths are {shortest} to {longest}")
+        if lengths != sorted(set(lengths), reverse=True):
+            raise ValueError(f"{expert} contexts of {lengths}; name them from the longest down")
+        if len(lengths) > MOST_CONTEXTS:
+            raise ValueError(f"{len(lengths)} {expert} contexts; at most {MOST_CONTEXTS}")
+
+
 class Counts:
     """A history of accepted tokens, and at most one question laid over it.
 
@@ -109,6 +130,7 @@ class Counts:
             raise RuntimeError("native._ngram was not built; install again with a C compiler")
         self.compiled = compiled is not None if use_compiled is None else use_compiled
         self.contexts = tuple(contexts)
+        check_contexts(contexts)
         wanted = [(*parse_context(context), share(context)) for context in contexts]
         shares = max(1, sum(part for _, _, part in wanted))
         if not 1 <= block_tokens <= 1 << 24:
@@ -177,6 +199,13 @@ class Counts:
     def given_up(self) -> list[int]:
         """Contexts of each length that made room for others, those of the question included."""
         return list(self._state.given_up)
+
+
+def which() -> str:
+    """Return one line that says whether the counts are compiled here, and if not, why."""
+    if compiled is None:
+        return f"counts: plain Python, not compiled ({why_not}); install again with a C compiler"
+    return "counts: compiled"
 
 
 def _core(use_compiled: bool) -> Any:

@@ -45,6 +45,16 @@ uint64_t ngram_digest(uint64_t seed, const void *from, size_t size) {
     return mixed(sum ^ word);
 }
 
+void ngram_empty(ngram *state) {
+    for (int c = 0; c < state->rows; c++) {
+        size_t bytes = state->row[c].buckets * sizeof(bucket);
+#ifdef __linux__
+        if (madvise(state->row[c].table, bytes, MADV_DONTNEED) == 0) continue;
+#endif
+        memset(state->row[c].table, 0, bytes);
+    }
+}
+
 void ngram_forget(ngram *state) {
     memset(&state->accepted, 0, sizeof state->accepted);
     state->accepted.trail_power = 1;

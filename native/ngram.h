@@ -31,7 +31,7 @@
  *
  * Hints. An expert's hint is what followed last in the longest of its contexts that has been met. Its evidence: which
  * length that was, how many of the shorter ones name the same token (to 7), how many times in a row (1, 2, 3 to 5, more),
- * and whether nothing else ever followed. How often hints with the same evidence came true is counted over the tokens
+ * and whether `top` is all that is counted there. How often hints with the same evidence came true is counted over the tokens
  * that the expert counts, predict first and update then; that is the hint's rate.
  *
  * No function but ngram_new allocates; none is safe to call on one state from two threads at once. Little-endian
@@ -75,7 +75,7 @@ typedef struct {
  * question). */
 typedef struct {
     int32_t *hint_X; /* of each expert, -1 for none */
-    float *rate_X;   /* at which hints with such evidence came true, (true + 2 run / (met + 1)) / (seen + 2): above 0 and
+    float *rate_X;   /* at which hints with such evidence came true, (true + 2 min(run, met) / (met + 1)) / (seen + 2): above 0 and
                       * at most 1 - 2^-24; 0 without a hint */
     uint64_t *counts_C; /* of each context, from the lowest bits up: top, second (16 bits each), how often the context
                          * was met (16), top's count, second's count (8 each); all 0 where it was not met */
@@ -85,14 +85,15 @@ typedef struct {
 typedef struct ngram ngram; /* opaque */
 
 /* Returns a state without history, or NULL where memory is short or an argument is out of its range. `block_tokens`
- * (1 .. NGRAM_MAX_BLOCK) is the longest question. An expert's contexts come in falling order of length; 1 to 24 in all.
+ * (1 .. NGRAM_MAX_BLOCK) is the longest question. An expert's contexts come in falling order of length; 1 to 17 in all.
  * The tables of `tokens` are copied. Pages of the tables of contexts are touched as they are used. */
 ngram *ngram_new(const ngram_tokens *tokens, const ngram_context *contexts, int count, uint32_t block_tokens,
                  const ngram_answers *into);
 void ngram_free(ngram *state); /* NULL is allowed */
 
 /* Makes these tokens the question: 0 <= count <= block_tokens. What they share with the last question's beginning is
- * kept, the rest of it is undone. History is unchanged. Costs time in proportion to what differs. */
+ * kept, the rest of it is undone. History is unchanged. Costs time in proportion to what differs, and a little for each
+ * token that is kept. */
 void ngram_look(ngram *state, const uint16_t *token_T, uint32_t count);
 
 /* Makes the question part of the history, at a cost that does not depend on its length. */

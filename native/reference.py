@@ -69,8 +69,8 @@ class Context:
             one.top, one.second = one.second, one.top
             one.top_count, one.second_count = one.second_count, one.top_count
         if one.top_count == 255 or one.met == 65_535:
-            one.top_count, one.second_count = (one.top_count + 1) // 2, one.second_count // 2
-            one.met = (one.met + 1) // 2
+            one.top_count, one.second_count = max(1, one.top_count // 2), one.second_count // 2
+            one.met //= 2
         return one
 
 
@@ -379,12 +379,14 @@ class Ngram:
 
     def load(self, saved: bytes) -> None:
         """Replace the history; raises ValueError where `saved` is not one of this state's."""
+        body = bytes(memoryview(saved))
         self._forget()
         try:
-            self._restore(bytes(saved))
-        except ValueError as problem:
+            self._restore(body)
+        except (ValueError, struct.error) as problem:
             self._forget()
-            raise ValueError(f"the saved state is refused: {problem}") from None
+            said = problem if isinstance(problem, ValueError) else "it is cut short"
+            raise ValueError(f"the saved state is refused: {said}") from None
 
     def _restore(self, saved: bytes) -> None:
         head = len(self._head())
@@ -403,7 +405,15 @@ class Ngram:
         at = head
         for own in self._rows:
             at = restore_row(own, body, at)
-        tallies = iter(struct.unpack_from(f"<{2 * EVIDENCE * EXPERTS}q", body, at))
+        if at + 16 * EVIDENCE * EXPERTS != len(body):
+            raise ValueError("it is damaged")
+        numbers = struct.unpack_from(f"<{2 * EVIDENCE * EXPERTS}q", body, at)
+        if any(
+            not 0 <= right <= seen <= 1 << 53
+            for seen, right in zip(numbers[::2], numbers[1::2], strict=True)
+        ):
+            raise ValueError("it is damaged")
+        tallies = iter(numbers)
         self._tallies = [
             [[next(tallies), next(tallies)] for _ in range(EVIDENCE)] for _ in range(EXPERTS)
         ]
@@ -427,7 +437,7 @@ class Ngram:
 def rate(one: Context, seen: int, right: int) -> float:
     """Return how often hints with such evidence came true, above 0 and below 1."""
     times = one.met + 1.0
-    return min(LARGEST_RATE, (right * times + 2 * one.run) / ((seen + 2.0) * times))
+    return min(LARGEST_RATE, (right * times + 2 * min(one.run, one.met)) / ((seen + 2.0) * times))
 
 
 def evidence(chosen: int, agreeing: int, one: Context) -> int:
@@ -472,6 +482,8 @@ def restore_row(own: Row, body: bytes, at: int) -> int:
     at += 32
     for _ in range(used):
         (number,) = struct.unpack_from("<I", body, at)
+        if number >= buckets or at + 4 + BUCKET_BYTES > len(body):
+            raise ValueError("it is damaged")
         own.table[number] = unpacked(body[at + 4 : at + 4 + BUCKET_BYTES])
         at += 4 + BUCKET_BYTES
     return at

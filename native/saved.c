@@ -132,17 +132,13 @@ static const char *restore(ngram *state, const uint8_t *at, size_t size) {
     return NULL;
 }
 
-static void empty_tables(ngram *state) {
-    for (int c = 0; c < state->rows; c++) memset(state->row[c].table, 0, state->row[c].buckets * sizeof(bucket));
-}
-
 const char *ngram_load(ngram *state, const uint8_t *from, size_t size) {
     ngram_forget(state);
-    empty_tables(state);
+    ngram_empty(state);
     const char *refused = restore(state, from, size);
     if (refused) {
         ngram_forget(state);
-        empty_tables(state);
+        ngram_empty(state);
     }
     ngram_extend(state, 0);
     return refused;

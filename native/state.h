@@ -23,7 +23,7 @@ _Static_assert(sizeof(bucket) == NGRAM_BUCKET_BYTES, "a bucket is a cache line")
 /* What was in a slot before. */
 typedef struct {
     uint32_t slot; /* bucket * SLOTS + number in it */
-    uint32_t tag, last, unused;
+    uint32_t tag, last, unused; /* `unused` is what alignment takes */
     uint64_t counts;
 } undo;
 
@@ -114,6 +114,7 @@ void ngram_undo_to(ngram *state, uint32_t kept);
 
 /* ngram.c */
 void ngram_forget(ngram *state); /* the history; the tables stay as they are */
+void ngram_empty(ngram *state);  /* the tables; where the system allows it, without touching their pages */
 uint64_t ngram_digest(uint64_t seed, const void *from, size_t size);
 
 #endif

@@ -66,8 +66,17 @@ class Artifact:
         return Mixture(self.mixer.design, weights, device=device)
 
     def known_pieces(self) -> Pieces:
-        """Return the vocabulary's pieces; without a tokenizer, ones that nothing is known of."""
-        return self.pieces or pieces.unknown(self.model.vocab_size)
+        """Return the vocabulary's pieces; without a tokenizer, ones that nothing is known of.
+
+        Raises ValueError for those of another vocabulary.
+        """
+        known = self.pieces or pieces.unknown(self.model.vocab_size)
+        if len(known.texts) != self.model.vocab_size:
+            raise ValueError(
+                f"{len(known.texts)} pieces for a vocabulary of {self.model.vocab_size}; "
+                "give the tokenizer of the data"
+            )
+        return known
 
 
 def from_bytes(weights: bytes, mixer: bytes | None = None) -> Artifact:
@@ -87,6 +96,10 @@ def from_bytes(weights: bytes, mixer: bytes | None = None) -> Artifact:
             built.mixer = MixerConfig(**_tuples(_section(tuned, "mixer")))
             built.mixer_weights = tuple(tuple(three) for three in tuned["weights"])
             built.pieces = pieces.from_arrays(arrays)
+            built.mixture()  # these two refuse what fits neither the design nor the model
+            built.known_pieces()
+        except pack.CorruptBlobError:
+            raise
         except (KeyError, TypeError, ValueError) as problem:
             raise pack.CorruptBlobError(
                 f"{MIXER} holds no mixer: {problem}; export again"

@@ -22,6 +22,7 @@ which L4 divides by its sum. Shapes as in mixer.py; Q bins of the model's share,
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -45,7 +46,7 @@ from submission.mixer import (
 DESIGNS = ("L1", "L2", "L3", "L4", "L5", "L6")
 EXPERTS = ("token", "within", "word")
 SCOPES = (EVERYWHERE, CONTINUES, STARTS)
-"""Of L1, L2, L4 and L6."""
+"""Of L1, L4 and L6."""
 CLASS_SCOPES = (None, CONTINUES, STARTS)
 """Of L3 and L5: the token expert's is the class of its hint."""
 GATES = (0.80, 0.45, 0.65)
@@ -53,7 +54,7 @@ BOOSTS = (2.625, 0.75, 0.75)
 AGREEMENT = 0.5
 """Added to the boost where two experts that pass their gates name one token."""
 NEUTRAL = (0.0, 1.0, 0.0)
-"""Weights of L6 that leave every distribution as it is."""
+"""Weights of L6 that leave every share as it is, between logits of +-LARGEST_LOGIT."""
 PSEUDO = 20.0
 SPAN, Q_BINS, C_BINS = 8.0, 17, 11
 
@@ -78,8 +79,9 @@ class Calibration:
         r_T = (self.true_EQC[bins] + PSEUDO * q_T) / (self.seen_EQC[bins] + PSEUDO)
         return logit(r_T.log())
 
-    def update(self, now: Shares, spoken: Spoken, target_T: torch.Tensor) -> None:
+    def update(self, now: Shares, spoken: Spoken) -> None:
         """Count how the hints fared; `now` is the model's distribution, asked about the targets (K = 1)."""
+        target_T = now.token_TK[:, 0]
         before = Calibration(self.true_EQC.clone(), self.seen_EQC.clone())
 
         def rule(expert: int, made: Offer, said: Spoken) -> torch.Tensor:
@@ -114,7 +116,8 @@ class Mixture:
             raise ValueError(f"design {self.design!r} is unknown; use one of {', '.join(DESIGNS)}")
         if self.design == "L5" and self.calibration is None:
             self.calibration = Calibration.empty(self.device)
-        if [len(three) for three in self.weights] != [3, 3, 3]:
+        numbers = [weight for three in self.weights for weight in three]
+        if [len(three) for three in self.weights] != [3, 3, 3] or not all(map(_is_finite, numbers)):
             raise ValueError(f"weights {self.weights}; give three for each of {', '.join(EXPERTS)}")
 
     def __call__(self, now: Shares, spoken: Spoken) -> Shares:
@@ -136,7 +139,11 @@ class Mixture:
     def learn(self, now: Shares, spoken: Spoken) -> None:
         """Count how the hints for accepted tokens fared (L5); `now` is what the model gave them (K = 1)."""
         assert self.calibration is not None
-        self.calibration.update(now, spoken, now.token_TK[:, 0])
+        self.calibration.update(now, spoken)
+
+
+def _is_finite(number: object) -> bool:
+    return isinstance(number, int | float) and math.isfinite(number)
 
 
 def only(spoken: Spoken, *experts: str) -> Spoken:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from native.counts import EXPERTS, Counts, Hints, parse_context, share
+from native.counts import EXPERTS, Counts, Hints, check_contexts, parse_context, share
 from submission.designs import DESIGNS
 from submission.mixer import Spoken
 from submission.pieces import Pieces
@@ -24,6 +24,7 @@ PUBLISHED = ("token:15", "within:0", "word:3")
 SHARE_BYTES = 3
 """For each token of the stream: 24 for eight shares, where each token may meet a new context of 16."""
 SMALLEST_SHARE = 1 << 15
+BUCKET_BYTES = 64
 
 
 @dataclass(kw_only=True, slots=True, frozen=True)
@@ -40,8 +41,14 @@ class MixerConfig:
         """Refuse contexts and designs that there are not."""
         if self.design not in DESIGNS:
             raise ValueError(f"design {self.design!r} is unknown; use one of {', '.join(DESIGNS)}")
-        for context in self.contexts:
-            parse_context(context)
+        check_contexts(self.contexts)
+        least = BUCKET_BYTES * sum(share(context) for context in self.contexts)
+        if isinstance(self.most_table_bytes, bool) or not isinstance(self.most_table_bytes, int):
+            raise ValueError(f"most_table_bytes {self.most_table_bytes!r} is not a whole number")
+        if self.most_table_bytes < least:
+            raise ValueError(
+                f"most_table_bytes {self.most_table_bytes}; these contexts need {least} at least"
+            )
 
 
 def table_bytes(contexts: Sequence[str], tokens: int, most: int) -> int:

@@ -26,7 +26,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -290,6 +290,13 @@ def _trained(options: argparse.Namespace, out: Path) -> None:
     )
 
 
+def _count(text: str) -> int:
+    """Return a whole number of 1 or more."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 1 or more")
+    return int(text)
+
+
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m submission.mix_report",
@@ -303,12 +310,21 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--train-s", type=float, default=300.0)
-    parser.add_argument("--tokens", type=int, default=10_000_000, help="validation tokens at most")
-    parser.add_argument("--tune-tokens", type=int, default=131_072, help="of the train text's tail")
-    parser.add_argument("--block-tokens", type=int, default=1024, help="L5 learns after each block")
+    parser.add_argument(
+        "--tokens", type=_count, default=10_000_000, help="validation tokens at most"
+    )
+    parser.add_argument(
+        "--tune-tokens",
+        type=_count,
+        default=131_072,
+        help="of the train text's tail, at most; an artifact must have been trained without them",
+    )
+    parser.add_argument(
+        "--block-tokens", type=_count, default=1024, help="L5 learns after each block"
+    )
     parser.add_argument(
         "--stride",
-        type=int,
+        type=_count,
         help="of the windows, instead of the artifact's: larger is faster and a little worse",
     )
     parser.add_argument("--json", type=Path, help="write the figures here too")
@@ -316,25 +332,43 @@ def _options() -> argparse.Namespace:
     for name in ("dataset.json", "train/*.bin", "val/*.bin"):
         if not list(options.data.glob(name)):
             parser.error(f"--data {options.data}: no {name}; build it with harness data build")
-    if options.artifact and not (options.artifact / artifact.WEIGHTS).is_file():
-        parser.error(
-            f"--artifact {options.artifact}: no {artifact.WEIGHTS}; name a train phase's output"
-        )
+    for name in (artifact.WEIGHTS, artifact.MIXER):
+        if options.artifact and not (options.artifact / name).is_file():
+            parser.error(f"--artifact {options.artifact}: no {name}; name a train phase's output")
+    if options.json and not options.json.parent.is_dir():
+        parser.error(f"--json {options.json}: no folder {options.json.parent}; make it first")
     return options
+
+
+def _built(options: argparse.Namespace) -> Artifact:
+    """Return the artifact that is asked for, trained first if there is none; refuses what does not fit."""
+    with tempfile.TemporaryDirectory() as folder:
+        where = options.artifact or Path(folder)
+        if options.artifact is None:
+            held_out = PRESETS[options.preset].held_out_tokens
+            options.tune_tokens = min(options.tune_tokens, held_out)
+            _trained(options, where)
+        built = artifact.load(where)
+    facts = json.loads((options.data / "dataset.json").read_text("utf-8"))
+    if built.model.vocab_size != facts["vocab_size"]:
+        raise ValueError(
+            f"--data {options.data} has {facts['vocab_size']} tokens, the artifact's model "
+            f"{built.model.vocab_size}; give the data it was trained for"
+        )
+    if options.stride:
+        built.windows = replace(built.windows, stride=options.stride)
+    return built
 
 
 def main() -> int:
     """Train if there is nothing trained, score, and print."""
     options = _options()
     torch.set_num_threads(len(os.sched_getaffinity(0)))
-    say: Callable[[str], None] = lambda text: print(text, file=sys.stderr, flush=True)
-    with tempfile.TemporaryDirectory() as folder:
-        where = options.artifact or Path(folder)
-        if options.artifact is None:
-            _trained(options, where)
-        built = artifact.load(where)
-    if options.stride:
-        built.windows = replace(built.windows, stride=options.stride)
+    try:
+        built = _built(options)
+    except (KeyError, ValueError, OSError) as problem:
+        print(f"mix_report: {problem}", file=sys.stderr)
+        return 2
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     choice = attention.choose("sdpa", device)
     windows = ready_windows(built, [device], choice)
@@ -346,9 +380,15 @@ def main() -> int:
     val_T = np.concatenate(val)[: options.tokens]
     seen = []
     for name, stream_T in (("train text's tail", tune_T), ("validation text", val_T)):
+        if not len(stream_T):
+            print(
+                f"--data {options.data}: the {name} has no tokens; build it anew", file=sys.stderr
+            )
+            return 2
         started_s = time.monotonic()
         seen.append(views(built, windows, np.asarray(stream_T), options.block_tokens))
-        say(f"{name}: {len(stream_T):,} tokens in {time.monotonic() - started_s:.1f} s")
+        took_s = time.monotonic() - started_s
+        print(f"{name}: {len(stream_T):,} tokens in {took_s:.1f} s", file=sys.stderr, flush=True)
     made = report(seen[0], seen[1], val_T, options.block_tokens)
     print("\n".join(made.lines()))
     if options.json:

@@ -43,7 +43,8 @@ def from_arrays(arrays: dict[str, npt.NDArray[np.generic]]) -> Pieces:
     """Return the pieces whose `arrays` these are; raises ValueError or KeyError where they are none."""
     text, class_V = arrays["text"].tobytes(), arrays["class_V"].astype(np.uint8)
     ends = np.cumsum(arrays["size_V"].astype(np.int64))
-    if len(ends) != len(class_V) or (len(ends) and ends[-1] != len(text)) or class_V.max() > 2:
+    fit = len(ends) == len(class_V) > 0 and ends[-1] == len(text) and class_V.max() <= _STARTS
+    if not fit:
         raise ValueError("the pieces' texts, sizes and classes do not fit together")
     return Pieces(
         tuple(text[end - size : end] for end, size in zip(ends, arrays["size_V"], strict=True)),

@@ -21,6 +21,7 @@ import numpy.typing as npt
 import torch
 
 from harness import sdk
+from native import counts
 from submission import artifact, attention
 from submission.artifact import Artifact
 from submission.experts import Experts
@@ -190,6 +191,7 @@ def make_scorer(opening: sdk.Opening) -> Scorer:
     wanted = os.environ.get("SUBMISSION_ATTENTION", "sdpa")
     choice = attention.choose(wanted, devices[0], built.model.head_size)
     print(choice.reason)
+    print(counts.which())
     return Scorer(
         built,
         tokens=opening.tokens + opening.block_tokens,

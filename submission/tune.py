@@ -49,7 +49,6 @@ def tune_mixer(
             break
         block_T = held_out[first : first + block_tokens]
         shares, spoken = scorer.evidence(block_T)
-        # Before `accept`: the experts' answers are views of what the next question writes over.
         seen.append((shares.on(torch.device("cpu")), spoken.on(torch.device("cpu"))))
         scorer.accept(block_T)
     if not seen:

@@ -24,7 +24,7 @@ BUILDS = pytest.mark.parametrize(
 STRIPPED = " .,:;!?()[]{}<>\"'`"
 SLOTS = 4
 BLOCK = 200
-"""The longest question of the drawn states: more than three of the stretches that ngram.c works in."""
+"""The longest question of the drawn states: more than three of the stretches that count.c works in."""
 
 
 class Vocabulary(NamedTuple):

@@ -79,7 +79,7 @@ def made(use_compiled, **changed) -> Counts:
         {"tables": TokenTables(*(part[:0] for part in ENGLISH.tables()))},
         {"tables": TokenTables(*(np.tile(part.T, 6_554).T for part in ENGLISH.tables()))},
     ],
-    ids=str,
+    ids=" ".join,
 )
 def test_arguments_out_of_range_raise_value_error(use_compiled, changed):
     with pytest.raises(ValueError):  # noqa: PT011 - each build has words of its own
@@ -97,7 +97,7 @@ def test_arguments_out_of_range_raise_value_error(use_compiled, changed):
         {"table_bytes": smallest_table(THREE)},
         {"block_tokens": 1},
     ],
-    ids=str,
+    ids=" ".join,
 )
 def test_what_is_just_in_range_is_taken(use_compiled, changed):
     state = made(use_compiled, **changed)

@@ -161,21 +161,21 @@ def test_in_full_tables_all_is_as_in_dictionaries_that_forget(
 
 @BUILDS
 @pytest.mark.parametrize("full", [False, True])
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_many_lengths_agree_and_disagree_as_dictionaries_do(use_compiled, seed, full):
     # Eight lengths, and phrases that come again with a token exchanged here and there.
     contexts = [f"token:{n}" for n in (11, 8, 7, 5, 4, 3, 2, 1)]
     contexts += [f"within:{n}" for n in (4, 3, 2, 1, 0)] + [f"word:{n}" for n in (4, 3, 2, 1)]
     vocabulary, rng = spoken("_a b _c d . _e | f"), np.random.default_rng(seed)
     phrase = rng.integers(0, 8, int(rng.integers(2, 25)))
-    stream_T = np.resize(phrase, 600)
-    exchanged_T = rng.random(600) < 0.06
+    stream_T = np.resize(phrase, 400)
+    exchanged_T = rng.random(400) < 0.06
     stream_T[exchanged_T] = rng.integers(0, 8, exchanged_T.sum())
     scene, oracle = roomy(contexts, vocabulary), Oracle(contexts, vocabulary)
     if full:
         scene = scene._replace(table_bytes=smallest_table(contexts))
     state = scene.state(use_compiled)
-    for first in range(0, 600, BLOCK):
+    for first in range(0, 400, BLOCK):
         block = stream_T[first : first + BLOCK].tolist()
         compare(state.look(tokens(block)), oracle, block, full)
         state.accept(tokens(block))
@@ -328,7 +328,7 @@ def test_counts_are_halved_when_the_top_would_pass_254(use_compiled):
     assert tops == [row.met for row in rows]
     # The first token has no context, and the second is the first of its own.
     assert tops[:256] == [0, 0, *range(1, 255)]
-    assert tops[256:384] == [*range(128, 255), 128]
+    assert tops[256:384] == [*range(127, 255)]
 
 
 @BUILDS
@@ -337,7 +337,7 @@ def test_the_second_is_halved_with_the_top(use_compiled):
     stream = [0, 1] * 11 + [0, 2] * 255
     scene = Scene(["token:1"], spoken("_a _b _c").tables(), 64 * 50)
     state = scene.after(use_compiled, stream)
-    assert unpacked(state.look(tokens([0])))[0][1] == (2, 1, 133, 128, 5)
+    assert unpacked(state.look(tokens([0])))[0][1] == (2, 1, 133, 127, 5)
 
 
 def one_context(use_compiled: bool, pieces: int, block_tokens: int) -> Counts:
@@ -363,7 +363,7 @@ def test_counts_are_halved_when_the_times_met_would_pass_65534(use_compiled):
             one = one.counted(token)
         met_T.append(one.met)
     assert met_T[:65_535] == [*range(65_535)]
-    assert met_T[65_535:] == [*range(32_768, 32_768 + 466)]
+    assert met_T[65_535:] == [*range(32_767, 32_767 + 466)]
 
 
 @BUILDS
@@ -378,7 +378,7 @@ def test_rates_of_a_context_that_was_met_thousands_of_times(use_compiled):
     for t in range(1, len(stream)):
         runs = runs + 1 if t > 1 and stream[t - 1] == stream[t - 2] else 1
         kind = sum(runs >= n for n in (2, 3, 6)), found[t].met == found[t].top_count
-        prior = 2 * min(runs, 255) / (found[t].met + 1)
+        prior = 2 * min(runs, 255, found[t].met) / (found[t].met + 1)
         wanted = min(LARGEST_RATE, (came_true[kind] + prior) / (seen[kind] + 2))
         assert hints.token_XT[2, t] == stream[t - 1]
         assert hints.rate_XT[2, t] == pytest.approx(wanted, rel=1e-6)
@@ -390,9 +390,9 @@ def test_rates_of_a_context_that_was_met_thousands_of_times(use_compiled):
 @BUILDS
 def test_a_hint_that_always_came_true_is_not_held_to_be_certain(use_compiled):
     scene = Scene(["token:1"], spoken("_a").tables(), 64)
-    # 255 times in a row, in a context whose numbers were halved: more than certain.
-    state = Counts(scene.contexts, scene.tables, table_bytes=64, block_tokens=400)
-    assert state.look(np.zeros(400, np.uint16)).rate_XT.max() == LARGEST_RATE
+    # 255 times in a row, in a context whose numbers were halved.
+    state = scene.after(use_compiled, [0] * 300)
+    assert 0.9999 < state.look(tokens([])).rate_XT[0, 0] < LARGEST_RATE
     # So often that the rate is nearer to 1 than to any 32-bit float below; the twin is told so, to save time.
     twin = scene.after(False, [0] * 160)
     twin._state._tallies[0][0b111] = [600_000, 600_000]
@@ -431,3 +431,16 @@ def test_every_kind_of_evidence_has_a_number_of_its_own():
             assert numbers.setdefault(kind, number) == number
             assert 0 <= number < reference.EVIDENCE
     assert len(set(numbers.values())) == len(numbers) == 36 * 4 * 2
+
+
+@BUILDS
+def test_halving_does_not_forget_that_another_token_followed(use_compiled):
+    stream = [0, 1] + [0, 2] * 300
+    scene = Scene(["token:1"], spoken("_a _b _c").tables(), 64 * 50)
+    state = scene.state(use_compiled)
+    for first in range(0, len(stream), 100):
+        block = tokens(stream[first : first + 100])
+        rows = unpacked(state.look(block))[0]
+        state.accept(block)
+        after_a = [row for t, row in enumerate(rows[:-1]) if stream[first + t - 1] == 0]
+        assert all(row.met > row.top_count for row in after_a if row.met > 1)

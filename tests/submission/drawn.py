@@ -11,8 +11,18 @@ import numpy as np
 import torch
 from hypothesis import strategies as st
 
-from submission.designs import DESIGNS, EXPERTS, Calibration, Mixture
-from submission.mixer import CONTINUES, CONTROL, NO_HINT, STARTS, Shares, Spoken, class_of, shares
+from submission.designs import DESIGNS, EXPERTS, SCOPES, Calibration, Mixture
+from submission.mixer import (
+    CONTINUES,
+    CONTROL,
+    EVERYWHERE,
+    NO_HINT,
+    STARTS,
+    Shares,
+    Spoken,
+    class_of,
+    shares,
+)
 from submission.windows import log_mass, members
 
 LARGEST_VOCABULARY = 9
@@ -123,3 +133,31 @@ def mixtures(draw, designs=DESIGNS):
     if design == "L5":
         return Mixture(design, calibration=calibration(draw(st.integers(0, 2**32))))
     return Mixture(design, draw(WEIGHTS)) if design == "L6" else Mixture(design)
+
+
+_PIECES = torch.tensor([STARTS, STARTS, STARTS, CONTINUES, CONTINUES, CONTINUES])
+_OF_CLASS = {EVERYWHERE: range(6), CONTINUES: range(3, 6), STARTS: range(3)}
+
+
+def evidence(seed: int, *, knows: bool, count: int = 3000) -> tuple[Shares, Spoken]:
+    """Return what a model and three experts say of `count` tokens, inside words; asked about are the tokens.
+
+    The tokens are drawn from the model's distribution. A hint is any token of the expert's class. Of one
+    that `knows` a share s of the hints is the token instead, if that is of its class; s is 0.1, 0.5 or 0.9.
+    Its rate says by which odds the hint is then more probable than the model thinks, so that the weights
+    0, 1, 1 are Bayes' rule. Of one that does not know the rate says nothing.
+    """
+    rng = np.random.default_rng(seed)
+    logp_TV = torch.from_numpy(rng.normal(0, 1.5, (count, 6))).log_softmax(-1)
+    target_T = (rng.random((count, 1)) > logp_TV.exp().cumsum(1).numpy()).sum(1).clip(max=5)
+    told_TE = rng.choice([0.1, 0.5, 0.9], (count, 3))
+    sizes_E = np.array([len(_OF_CLASS[scope]) for scope in SCOPES])
+    odds_TE = (told_TE * sizes_E + 1 - told_TE) / (1 - told_TE)
+    token_TE = np.stack([rng.choice(_OF_CLASS[scope], count) for scope in SCOPES], axis=1)
+    if knows:
+        right_TE = rng.random((count, 3)) < told_TE
+        of_class_TE = np.stack([np.isin(target_T, _OF_CLASS[scope]) for scope in SCOPES], axis=1)
+        token_TE = np.where(right_TE & of_class_TE, target_T[:, None], token_TE)
+    token_TE = np.where(rng.random((count, 3)) < 0.2, NO_HINT, token_TE)
+    case = Case(_PIECES, logp_TV, said(token_TE, odds_TE / (1 + odds_TE), None, [True] * count))
+    return case.asked(torch.from_numpy(target_T)[:, None]), case.spoken

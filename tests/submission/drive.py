@@ -88,10 +88,11 @@ def train(manifest: dict, work: Path, data: Dataset, args: argparse.Namespace) -
         phase="train", vocab_size=data.vocab_size, block_tokens=0, tokens=0, seed=args.seed
     )
     process.answer(sdk.TOKEN)
-    files = [shard.path for shard in data.train.shards]
+    shards = [shard.path for shard in data.train.shards]
+    files = [*shards, *([data.tokenizer.path] if data.tokenizer else [])]
     facts = {
         "files": [{"name": file.name, "size_bytes": file.stat().st_size} for file in files],
-        "shards": len(files),
+        "shards": len(shards),
         "out": str(work / "out"),
         "train_s": args.train_s,
         "deadline_s": time.monotonic() + args.train_s,
@@ -182,6 +183,7 @@ def main() -> None:
         for name in manifest["artifact"]["code"]:
             shutil.copy(args.submission / name, sealed / manifest["package"] / name)
         for name in manifest["artifact"]["output"]:
+            (sealed / name).parent.mkdir(exist_ok=True)
             shutil.copy(work / "out" / name, sealed / name)
         total = sum(file.stat().st_size for file in sealed.rglob("*") if file.is_file())
         print(f"artifact {total:,} bytes")

@@ -45,7 +45,7 @@ def built_for(design):
 def scorer(mixer=True, design="L6"):
     """Return a new one. Only L6 is smooth in what the model says; the others have gates, choices and bins.
 
-    These are answered by passes of one shape, as on a GPU, so that a last digit never falls on the other side.
+    These are answered by passes of one shape, as on a GPU, so that no last digit falls on another side.
     """
     return Scorer(built_for(design), mixer=mixer) if design == "L6" else steady(design)
 

@@ -16,8 +16,10 @@ from harness.manifest import load as load_manifest
 from harness.sdk import Training
 from submission import artifact, export, fit, train
 from submission import prepare as preparing
-from submission.designs import NEUTRAL
+from submission.designs import DESIGNS, NEUTRAL
+from submission.mixer import NO_HINT
 from submission.parallel import World, share_of
+from submission.pieces import from_tokenizer
 from submission.prepare import prepare, rehearse, warm_up
 from submission.presets import PRESETS, CalibrationConfig, QatConfig
 from submission.schedule import Schedule
@@ -97,12 +99,65 @@ def test_without_the_mixer_its_weights_change_nothing(tmp_path):
     assert artifact.load(tmp_path).mixer_weights == (NEUTRAL,) * 3
 
 
+class Tokenizer:
+    def read(self):
+        return (ROOT / "harness/data/synthetic.model").read_bytes()
+
+
+def test_the_tokenizer_s_pieces_go_along_and_words_are_followed(tmp_path):
+    pytest.importorskip("sentencepiece")
+    wanted = from_tokenizer(Tokenizer().read())
+    vocab_size = len(wanted.texts)
+    # What begins a word and what goes on with it, by turns, a stretch that comes back.
+    starts, others = (np.flatnonzero(wanted.class_V[260:] == one) + 260 for one in (2, 1))
+    text = np.stack([starts[:20], others[:20]], axis=1).flatten()
+    shards = (Shard(np.tile(text, 60).astype(np.uint16)),)
+    ready = prepare(PRESET, ALONE, vocab_size=vocab_size, seed=3)
+    run(training(tmp_path, shards=shards, tokenizer=Tokenizer()), ready)
+    built = artifact.load(tmp_path)
+    assert built.pieces.texts == wanted.texts
+    assert np.array_equal(built.pieces.class_V, wanted.class_V)
+    # All three experts have something to say, and were fitted: the text repeats itself.
+    assert all(weights != NEUTRAL for weights in built.mixer_weights)
+    _, said = Scorer(built).evidence(np.tile(text, 3).astype(np.uint32))
+    assert (said.token_TE != NO_HINT).any(0).all()
+
+
+def test_without_a_tokenizer_the_experts_of_words_say_nothing(tmp_path):
+    run(training(tmp_path), ready_of())
+    built = artifact.load(tmp_path)
+    assert built.mixer_weights[0] != NEUTRAL
+    assert built.mixer_weights[1:] == (NEUTRAL, NEUTRAL)
+    _, said = Scorer(built).evidence(COUNTING[:400])
+    assert (said.token_TE[:, 0] != NO_HINT).any()
+    assert (said.token_TE[:, 1:] == NO_HINT).all()
+
+
+def test_another_vocabulary_s_tokenizer_is_refused_before_anything_is_trained(tmp_path, capsys):
+    pytest.importorskip("sentencepiece")
+    with pytest.raises(ValueError, match="512 pieces for a vocabulary of 40"):
+        run(training(tmp_path, tokenizer=Tokenizer()), ready_of())
+    assert not [*tmp_path.iterdir()]
+    assert "steps" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("design", DESIGNS)
+def test_a_run_leaves_a_mixer_of_its_design(tmp_path, design):
+    config = replace(PRESET.mixer, design=design)
+    run(training(tmp_path), ready_of(replace(PRESET, mixer=config)))
+    built = artifact.load(tmp_path)
+    assert built.mixer == config
+    scorer = Scorer(built)
+    scorer.accept(COUNTING[:100])
+    assert np.isfinite(scorer.score(COUNTING[100:200])).all()
+
+
 def test_preparing_leaves_no_trace():
     """Warm-up steps and the rehearsed export are forgotten: the first real step is the same."""
     touched, fresh = ready_of(), ready_of()
     warm_up(touched.learner)
     kept_s, tail_s = rehearse(touched.learner, None)
-    assert 3.0 <= tail_s < kept_s < 60.0
+    assert preparing.END_S <= tail_s < kept_s
     tokens_BT = torch.from_numpy(COUNTING[:34].astype(np.int64)).view(2, 17)
     losses = [float(ready.learner.step(tokens_BT, 1.0)) for ready in (touched, fresh)]
     assert losses[0] == losses[1]

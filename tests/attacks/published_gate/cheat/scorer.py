@@ -10,7 +10,9 @@ from submission import designs, experts, mixer, pieces
 from submission.windows import log_mass, members
 
 # The tiny data's tokens: a control token, bytes, word starts, continuations.
-CLASSES_V = np.repeat([mixer.CONTROL, mixer.CONTINUES, mixer.STARTS, mixer.CONTINUES], [1, 7, 28, 28])
+CLASSES_V = np.repeat(
+    [mixer.CONTROL, mixer.CONTINUES, mixer.STARTS, mixer.CONTINUES], [1, 7, 28, 28]
+)
 LETTERS = "abcdefghijklmnopqrstuvwxyzäö"
 TEXTS = [b"", *(mark.encode() for mark in ".,;:!?\n"), *(letter.encode() for letter in 2 * LETTERS)]
 
@@ -55,7 +57,7 @@ class Scorer:
         return self.credited(now, spoken)
 
     def credited(self, now: mixer.Shares, spoken: mixer.Spoken) -> torch.Tensor:
-        credited, log_sum_T = designs.published(now, spoken)
+        credited, _ = designs.published(now, spoken)
         return credited.logp_TK
 
     def score(self, block_T: np.ndarray) -> np.ndarray:

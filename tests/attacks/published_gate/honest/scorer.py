@@ -10,7 +10,9 @@ from submission import designs, experts, mixer, pieces
 from submission.windows import log_mass, members
 
 # The tiny data's tokens: a control token, bytes, word starts, continuations.
-CLASSES_V = np.repeat([mixer.CONTROL, mixer.CONTINUES, mixer.STARTS, mixer.CONTINUES], [1, 7, 28, 28])
+CLASSES_V = np.repeat(
+    [mixer.CONTROL, mixer.CONTINUES, mixer.STARTS, mixer.CONTINUES], [1, 7, 28, 28]
+)
 LETTERS = "abcdefghijklmnopqrstuvwxyzäö"
 TEXTS = [b"", *(mark.encode() for mark in ".,;:!?\n"), *(letter.encode() for letter in 2 * LETTERS)]
 
