@@ -1,6 +1,6 @@
 """What counting costs: tokens a second, questions that are not accepted, two threads, and what bounds it.
 
-    python -m tests.benchmarks.ngram --tokens N [--repeats R] [--stream FILE_OR_DATA] [--json]
+    python -m tests.benchmarks.ngram --tokens N [--repeats R] [--stream FILE_OR_DATA] [--contexts A,B] [--json]
 
 tokens_per_s        Look and accept together, as the scorer does them: three contexts, one of each expert,
                     blocks of 131,072, from empty tables to the end of the stream, the first use of their
@@ -13,9 +13,9 @@ memory_bound        Nanoseconds a token, beside one another, of one thread.
 
 The last is four figures. counts_ns is 1e9 / tokens_per_s. counts_in_cache_ns is the same with tables of 256
 KiB, which the caches hold: the computing alone, though with more newcomers than in a large table, as contexts
-make room there all the time. random_lines_ns is the memory alone: three cache lines at random places of a
-warm table of table_bytes, read and written, asked for as far ahead as the counts do it; text comes back to
-some lines, so that the counts may well wait less. first_touch_ns is what it takes the system to hand out
+make room there all the time. random_lines_ns is the memory alone: a cache line for each context at random
+places of a warm table of table_bytes, read and written, asked for as far ahead as the counts do it; text comes
+back to some lines, so that the counts may well wait less. first_touch_ns is what it takes the system to hand out
 table_bytes, spread over all tokens: it is in counts_ns, not in the two others.
 
 The stream is drawn, the same each time: words by Zipf's law from a lexicon of 50,000, each of one to four
@@ -64,6 +64,7 @@ class Stream(NamedTuple):
 
     token_T: Tokens
     tables: TokenTables
+    contexts: tuple[str, ...]
     pieces: str
     """Where the pieces are from."""
 
@@ -100,7 +101,7 @@ def drawn_stream(count: int) -> Stream:
         word = np.searchsorted(upto_W, rng.random(1 << 20) * upto_W[-1])
         parts.append(piece_W4[word][np.arange(4) < size_W[word, None]])
         have += len(parts[-1])
-    return Stream(np.concatenate(parts)[:count], tables, "drawn")
+    return Stream(np.concatenate(parts)[:count], tables, CONTEXTS, "drawn")
 
 
 def real_stream(path: Path, count: int) -> Stream:
@@ -124,15 +125,16 @@ def real_stream(path: Path, count: int) -> Stream:
         from submission.pieces import from_tokenizer
 
         tables = from_tokenizer((folder / "tokenizer.model").read_bytes()).tables()
-        return Stream(token_T, tables, "tokenizer.model")
+        return Stream(token_T, tables, CONTEXTS, "tokenizer.model")
     except (ImportError, OSError):
-        return Stream(token_T, drawn_pieces(max(VOCAB, int(token_T.max()) + 1))[0], "drawn")
+        tables = drawn_pieces(max(VOCAB, int(token_T.max()) + 1))[0]
+        return Stream(token_T, tables, CONTEXTS, "drawn")
 
 
 def a_state(stream: Stream, table_bytes: int) -> Counts:
     """Return a new state of three contexts, one of each expert."""
     return Counts(
-        CONTEXTS,
+        stream.contexts,
         stream.tables,
         table_bytes=table_bytes,
         block_tokens=BLOCK_TOKENS,
@@ -254,7 +256,10 @@ def measure(stream: Stream, table_bytes: int, repeats: int) -> dict[str, Any]:
         "memory_bound": {
             "counts_ns": 1e9 * one_s / tokens,
             "counts_in_cache_ns": 1e9 * in_cache_s / tokens,
-            "random_lines_ns": 1e9 * statistics.median(lines_s for _, lines_s in alone),
+            "random_lines_ns": 1e9
+            * statistics.median(lines_s for _, lines_s in alone)
+            * len(stream.contexts)
+            / 3,
             "first_touch_ns": 1e9 * statistics.median(touch_s for touch_s, _ in alone) / tokens,
         },
     }
@@ -268,6 +273,7 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=int(CONTEST_TOKENS))
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--stream", type=Path, help="a data folder, or one shard")
+    parser.add_argument("--contexts", default=",".join(CONTEXTS), help="by commas")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     if counts.compiled is None:
@@ -279,6 +285,7 @@ def main() -> None:
         if options.stream
         else drawn_stream(options.tokens)
     )
+    stream = stream._replace(contexts=tuple(options.contexts.split(",")))
     tokens = len(stream.token_T)
     table_bytes = int(min(CONTEST_TABLE_BYTES, CONTEST_TABLE_BYTES * tokens / CONTEST_TOKENS))
     facts = machine.describe()
@@ -288,7 +295,7 @@ def main() -> None:
         "tokens": tokens,
         "pieces": stream.pieces,
         "word_start_share": float((stream.tables.kind_V[stream.token_T] & 1).mean()),
-        "contexts": " ".join(CONTEXTS),
+        "contexts": " ".join(stream.contexts),
         "block_tokens": BLOCK_TOKENS,
         "repeats": options.repeats,
         **measure(stream, table_bytes, options.repeats),
