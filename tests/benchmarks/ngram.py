@@ -1,6 +1,6 @@
 """What counting costs: tokens a second, questions that are not accepted, two threads, and what bounds it.
 
-    python -m tests.benchmarks.ngram --tokens N [--repeats R] [--stream FILE_OR_DATA] [--contexts A,B] [--json]
+    python -m tests.benchmarks.ngram --tokens N [--repeats R] [--stream DATA] [--contexts A,B] [--json]
 
 tokens_per_s        Look and accept together, as the scorer does them: three contexts, one of each expert,
                     blocks of 131,072, from empty tables to the end of the stream, the first use of their
@@ -14,9 +14,9 @@ memory_bound        Nanoseconds a token, beside one another, of one thread.
 The last is four figures. counts_ns is 1e9 / tokens_per_s. counts_in_cache_ns is the same with tables of 256
 KiB, which the caches hold: the computing alone, though with more newcomers than in a large table, as contexts
 make room there all the time. random_lines_ns is the memory alone: a cache line for each context at random
-places of a warm table of table_bytes, read and written, asked for as far ahead as the counts do it; text comes
-back to some lines, so that the counts may well wait less. first_touch_ns is what it takes the system to hand out
-table_bytes, spread over all tokens: it is in counts_ns, not in the two others.
+places of a warm table of table_bytes, read and written, asked for as far ahead as the counts do it; text
+comes back to some lines, so that the counts may well wait less. first_touch_ns is what it takes the system to
+hand out table_bytes, spread over all tokens: it is in counts_ns, not in the two others.
 
 The stream is drawn, the same each time: words by Zipf's law from a lexicon of 50,000, each of one to four
 pieces out of 1,024, so that about 45 % of the tokens start a word; no phrase comes back but by chance. With
