@@ -1,7 +1,7 @@
 """Builds native._ngram, the one compiled part; all else is in pyproject.toml.
 
-Where no compiler is found the package installs without it, and native/reference.py counts in its place, some
-hundred times slower: `python -m native` says which of them is there.
+Where no compiler is found the package installs without it, and native/reference.py counts in its place, many
+times slower: `python -m native` says which of them is there.
 """
 
 from setuptools import Extension, setup

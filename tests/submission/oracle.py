@@ -147,6 +147,8 @@ class InTurn:
 
     place: Place
     row: list[float] = field(default_factory=list)
+    doubts: int = 0
+    """How often a last digit decided on a bin, or on whether there is anything beside a hint."""
 
     def __post_init__(self) -> None:
         self.row = list(self.place.p)
@@ -158,6 +160,7 @@ class InTurn:
             token for token, own in enumerate(self.place.classes) if class_ is None or own == class_
         ]
         beside = math.fsum(self.row[token] for token in tokens if token != hint)
+        self.doubts += hint in tokens and beside < 1e-13 * (self.row[hint] + beside)
         return tokens if hint in tokens and beside > 0.0 else []
 
     def share(self, expert: int, scope: list[int]) -> tuple[float, float]:
@@ -191,22 +194,23 @@ def l6(place: Place, weights: tuple[tuple[float, float, float], ...]) -> list[fl
     return turn.row
 
 
+Spoke = tuple[int, int, tuple[int, int]]
+"""An expert, the class it spoke of, and the bin of its share and confidence."""
+
+
 class L5:
     """L5, which learns: `true` and `seen` hold what was counted of each expert, share and confidence."""
 
     def __init__(self) -> None:
         self.true: dict[tuple[int, int, int], int] = defaultdict(int)
         self.seen: dict[tuple[int, int, int], int] = defaultdict(int)
-        self._doubts = 0
 
     def __call__(self, place: Place) -> list[float]:
         return self._walk(place)[0]
 
     def doubtful(self, place: Place) -> bool:
         """Return whether a last digit decides on a bin, or on whether there is anything beside a hint."""
-        self._doubts = 0
-        self._walk(place)
-        return self._doubts > 0
+        return self._walk(place)[2] > 0
 
     def learn(self, block: list[tuple[Place, int]]) -> None:
         """Count how the hints of a block fared; all of it is predicted before any is counted."""
@@ -219,7 +223,7 @@ class L5:
             self.seen[bin_] += 1
             self.true[bin_] += right
 
-    def _walk(self, place: Place) -> tuple[list[float], list[tuple[int, int, tuple[int, int]]]]:
+    def _walk(self, place: Place) -> tuple[list[float], list[Spoke], int]:
         turn, spoke = InTurn(place), []
         for expert, own in enumerate((place.class_of_hint(TOKEN), CONTINUES, STARTS)):
             scope = turn.scope(expert, own) if own is not None else []
@@ -228,8 +232,8 @@ class L5:
             q, beside = turn.share(expert, scope)
             place_of_q = max(-8.0, min(8.0, logit(q, beside)))
             bin_ = round(place_of_q) + 8, round(10 * place.confidence[expert])
-            self._doubts += beside < 1e-13 or abs(place_of_q % 1 - 0.5) < 1e-9
+            turn.doubts += abs(place_of_q % 1 - 0.5) < 1e-9
             spoke.append((expert, own, bin_))
             true, seen = self.true[expert, *bin_], self.seen[expert, *bin_]
             turn.settle(expert, scope, logit((true + 20 * q) / (seen + 20)))
-        return turn.row, spoke
+        return turn.row, spoke, turn.doubts

@@ -19,7 +19,7 @@ from submission.designs import (
 )
 from submission.mixer import CONTINUES, NO_HINT, STARTS
 from tests.submission import oracle
-from tests.submission.drawn import WEIGHTS, Case, calibration, cases, logs, mixtures, said
+from tests.submission.drawn import CASES, WEIGHTS, Case, calibration, logs, mixtures, said
 
 NEAR = {"rtol": 1e-9, "atol": 2e-11}
 """Logits end at +-30 in the code, and not in the oracle of L1 to L4: e^-30 times a boost is 2e-12."""
@@ -79,7 +79,7 @@ def test_two_that_agree_have_half_a_nat_more():
     assert float(credited.logp_TK[0, 1].exp()) == pytest.approx(q * odds / (1 + q * (odds - 1)))
 
 
-@given(cases())
+@given(CASES)
 def test_published_and_its_sum_are_the_oracles(case):
     credited, log_sum_T = published(case.row(), case.spoken)
     agree(credited.logp_TK, [oracle.published(place) for place in oracle.places(case)])
@@ -87,14 +87,14 @@ def test_published_and_its_sum_are_the_oracles(case):
     assert not log_sum_T.isnan().any()
 
 
-@given(cases())
+@given(CASES)
 def test_the_sum_is_known_whichever_token_is_asked_about(case):
     _, wanted_T = published(case.row(), case.spoken)
     _, log_sum_T = published(case.asked(case.everything()[:, :1]), case.spoken)
     assert torch.equal(log_sum_T, wanted_T)
 
 
-@given(cases())
+@given(CASES)
 def test_l1_is_the_oracles(case):
     agree(Mixture("L1")(case.row(), case.spoken).logp_TK, [*map(oracle.l1, oracle.places(case))])
 
@@ -106,7 +106,7 @@ def off_the_gates(place):
     return all(abs(product - gate) > 1e-9 for product, gate in zip(products, GATES, strict=True))
 
 
-@given(cases())
+@given(CASES)
 def test_l2_is_the_oracles(case):
     places = oracle.places(case)
     sure_T1 = torch.full_like(case.spoken.confidence_TE[:, :1], 0.9)
@@ -119,17 +119,17 @@ def test_l2_is_the_oracles(case):
     agree(Mixture("L2")(case.row(), spoken).logp_TK, [*map(oracle.l2, places)])
 
 
-@given(cases())
+@given(CASES)
 def test_l3_is_the_oracles(case):
     agree(Mixture("L3")(case.row(), case.spoken).logp_TK, [*map(oracle.l3, oracle.places(case))])
 
 
-@given(cases())
+@given(CASES)
 def test_l4_is_the_oracles(case):
     agree(Mixture("L4")(case.row(), case.spoken).logp_TK, [*map(oracle.l4, oracle.places(case))])
 
 
-@given(cases(), WEIGHTS)
+@given(CASES, WEIGHTS)
 def test_l6_settles_one_expert_after_the_other(case, weights):
     got_TV = Mixture("L6", weights)(case.row(), case.spoken).logp_TK
     agree(got_TV, [oracle.l6(place, weights) for place in oracle.places(case)])
@@ -143,7 +143,7 @@ def learnt_by_oracle(counts):
     return five
 
 
-@given(cases(), st.integers(0, 2**32))
+@given(CASES, st.integers(0, 2**32))
 def test_l5_is_the_oracles(case, seed):
     counts = calibration(seed)
     five = learnt_by_oracle(counts)
@@ -152,7 +152,7 @@ def test_l5_is_the_oracles(case, seed):
     agree(got_TV, [five(place) for place in oracle.places(case)])
 
 
-@given(cases(), st.integers(0, 2**32), st.data())
+@given(CASES, st.integers(0, 2**32), st.data())
 def test_l5_counts_what_the_oracle_counts(case, seed, data):
     """Over blocks of several positions, each predicted with what the blocks before it left."""
     counts = calibration(seed)
@@ -237,7 +237,7 @@ def test_l5_tells_confidences_and_experts_apart():
     assert counts.true_EQC.nonzero().tolist() == [[WITHIN, 8, 6], [WORD, 9, 0]]
 
 
-@given(cases(), mixtures(("L5",)), st.data())
+@given(CASES, mixtures(("L5",)), st.data())
 def test_asking_l5_changes_nothing_that_it_counted(case, mixture, data):
     before = mixture.calibration.true_EQC.clone(), mixture.calibration.seen_EQC.clone()
     mixture(case.row(), case.spoken)
@@ -245,7 +245,7 @@ def test_asking_l5_changes_nothing_that_it_counted(case, mixture, data):
     assert all(torch.equal(one, two) for one, two in zip(before, after, strict=True))
 
 
-@given(cases(), mixtures())
+@given(CASES, mixtures())
 def test_some_experts_alone_are_as_if_the_others_said_nothing(case, mixture):
     for name, expert in (("token", 0), ("within", WITHIN), ("word", WORD)):
         heard = only(case.spoken, name)

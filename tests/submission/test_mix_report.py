@@ -29,7 +29,7 @@ from submission.presets import PRESETS
 from submission.score import Scorer
 from submission.tune import fit
 from submission.windows import SlidingModel
-from tests.submission.drawn import cases, evidence
+from tests.submission.drawn import CASES, evidence
 from tests.submission.tiny import CONTEXTS, PRESET, VOCAB, WEIGHTS, random_artifact
 
 CLOSE = 2e-5
@@ -109,7 +109,7 @@ def test_l5_gains_nothing_until_it_has_learnt_a_block():
 
 
 @settings(max_examples=20)
-@given(cases(), st.sampled_from(["token", "within", "word"]))
+@given(CASES, st.sampled_from(["token", "within", "word"]))
 def test_gains_of_one_expert_are_those_without_the_others(case, expert):
     now = case.asked(case.everything()[:, :1])
     heard = only(case.spoken, expert)

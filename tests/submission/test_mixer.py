@@ -35,7 +35,7 @@ from submission.mixer import (
     settle,
     shares,
 )
-from tests.submission.drawn import WEIGHTS, Case, calibration, cases, logs, mixtures, said
+from tests.submission.drawn import CASES, WEIGHTS, Case, calibration, logs, mixtures, said
 
 CLOSE = 1e-12
 EXACT = {"rtol": 1e-12, "atol": 1e-12}
@@ -65,7 +65,7 @@ def distinct(case):
     return Case(case.piece_V, case.logp_TV, replace(case.spoken, token_TE=token_TE))
 
 
-@given(cases(), mixtures())
+@given(CASES, mixtures())
 def test_the_sum_is_one(case, mixture):
     fine(mixture(case.row(), case.spoken).logp_TK)
 
@@ -89,7 +89,7 @@ def test_the_sum_is_one_over_a_large_vocabulary_and_sure_hints(design, seed, bes
     fine(Mixture(design, weights, calibration=learnt)(case.row(), case.spoken).logp_TK)
 
 
-@given(cases(), mixtures(), st.data())
+@given(CASES, mixtures(), st.data())
 def test_an_entry_asked_alone_is_that_of_the_row(case, mixture, data):
     row_TV = mixture(case.row(), case.spoken).logp_TK
     size = row_TV.shape[1]
@@ -99,7 +99,7 @@ def test_an_entry_asked_alone_is_that_of_the_row(case, mixture, data):
     assert torch.allclose(alone.logp_TK, wanted_T1, rtol=CLOSE, atol=CLOSE)
 
 
-@given(cases(), mixtures(), st.data())
+@given(CASES, mixtures(), st.data())
 def test_another_token_beside_it_changes_no_entry(case, mixture, data):
     """Swap one of several tokens that are asked about: the others get the same bits."""
     positions, size = case.logp_TV.shape
@@ -115,7 +115,7 @@ def test_another_token_beside_it_changes_no_entry(case, mixture, data):
     assert torch.equal(one.logp_TK[:, kept], two.logp_TK[:, kept])
 
 
-@given(cases(), mixtures())
+@given(CASES, mixtures())
 def test_positions_do_not_know_of_each_other(case, mixture):
     whole = mixture(case.row(), case.spoken).logp_TK
     for t in range(len(whole)):
@@ -124,21 +124,21 @@ def test_positions_do_not_know_of_each_other(case, mixture):
         assert torch.allclose(one, whole[here], rtol=CLOSE, atol=CLOSE)
 
 
-@given(cases(), mixtures(("L3", "L5")))
+@given(CASES, mixtures(("L3", "L5")))
 def test_each_class_keeps_its_mass_where_every_scope_is_one(case, mixture):
     after = mixture(case.row(), case.spoken)
     for mass_T3 in (masses(case, after.logp_TK), after.mass_T3.exp()):
         assert torch.allclose(mass_T3, masses(case, case.logp_TV), **EXACT)
 
 
-@given(cases(), WEIGHTS)
+@given(CASES, WEIGHTS)
 def test_each_class_keeps_its_mass_under_the_experts_of_one(case, weights):
     heard = only(case.spoken, "within", "word")
     after = Mixture("L6", weights)(case.row(), heard)
     assert torch.allclose(masses(case, after.logp_TK), masses(case, case.logp_TV), **EXACT)
 
 
-@given(cases(), mixtures(("L3", "L5", "L6")))
+@given(CASES, mixtures(("L3", "L5", "L6")))
 def test_masses_and_hints_that_are_carried_along_are_those_of_the_row(case, mixture):
     after = mixture(case.row(), case.spoken)
     assert torch.allclose(after.mass_T3.exp(), masses(case, after.logp_TK), **EXACT)
@@ -148,7 +148,7 @@ def test_masses_and_hints_that_are_carried_along_are_those_of_the_row(case, mixt
     assert torch.allclose(carried_TE.exp()[given_TE], hint_TE.exp()[given_TE], **EXACT)
 
 
-@given(cases())
+@given(CASES)
 def test_neutral_weights_leave_the_row_as_it_is(case):
     after = Mixture("L6", (NEUTRAL,) * 3)(case.row(), case.spoken).logp_TK
     assert torch.allclose(after.exp(), case.logp_TV.exp(), **EXACT)
@@ -156,7 +156,7 @@ def test_neutral_weights_leave_the_row_as_it_is(case):
     assert torch.allclose(after[likely], case.logp_TV[likely], atol=1e-9)
 
 
-@given(cases(), st.sampled_from(DESIGNS))
+@given(CASES, st.sampled_from(DESIGNS))
 def test_a_design_that_learnt_nothing_and_hears_nothing_changes_nothing(case, design):
     """No hint, whatever stands beside it; L5 and L6 with every hint there is, while they know nothing."""
     quiet = Mixture(design)(case.row(), only(case.spoken))
@@ -166,14 +166,14 @@ def test_a_design_that_learnt_nothing_and_hears_nothing_changes_nothing(case, de
         assert torch.allclose(after.exp(), case.logp_TV.exp(), **EXACT)
 
 
-@given(cases(), st.sampled_from(("L1", "L2", "L3", "L4")))
+@given(CASES, st.sampled_from(("L1", "L2", "L3", "L4")))
 def test_unsure_hints_are_not_heard_by_the_published_gates(case, design):
     unsure = replace(case.spoken, confidence_TE=case.spoken.confidence_TE.clamp(max=0.449))
     after = Mixture(design)(case.row(), unsure).logp_TK
     assert torch.allclose(after.exp(), case.logp_TV.exp(), **EXACT)
 
 
-@given(cases(), WEIGHTS)
+@given(CASES, WEIGHTS)
 def test_hints_outside_their_scope_change_nothing(case, weights):
     mixture = Mixture("L6", weights)
     one = mixture(case.row(), case.spoken)
@@ -181,7 +181,7 @@ def test_hints_outside_their_scope_change_nothing(case, weights):
     assert torch.equal(one.logp_TK, mixture(inside.row(), inside.spoken).logp_TK)
 
 
-@given(cases(), WEIGHTS)
+@given(CASES, WEIGHTS)
 def test_no_word_is_gone_on_with_where_none_is_open(case, weights):
     closed = replace(case.spoken, open_T=torch.zeros_like(case.spoken.open_T))
     case = Case(case.piece_V, case.logp_TV, closed)
@@ -190,7 +190,7 @@ def test_no_word_is_gone_on_with_where_none_is_open(case, weights):
     assert torch.equal(after, case.logp_TV)
 
 
-@given(cases(), st.integers(0, 2), st.floats(-100, 100))
+@given(CASES, st.integers(0, 2), st.floats(-100, 100))
 def test_one_hint_gets_its_share_and_the_others_keep_their_proportions(case, expert, logit_r):
     """And no more happens to what lies outside the scope than that it stays as it was."""
     now, spoken = case.row(), case.spoken
@@ -236,7 +236,7 @@ def test_logits_are_within_their_bounds(log_q):
         assert got == pytest.approx(log_q - np.log(-np.expm1(log_q)), rel=1e-6, abs=1e-9)
 
 
-@given(cases())
+@given(CASES)
 def test_classes_are_those_of_the_next_token(case):
     """Where no word is open, what would go on with one begins one; control tokens are of none."""
     for t, open_ in enumerate(case.spoken.open_T.tolist()):
@@ -246,7 +246,7 @@ def test_classes_are_those_of_the_next_token(case):
     assert torch.allclose(case.row().mass_T3.exp(), masses(case, case.logp_TV), **EXACT)
 
 
-@given(cases(), st.integers(1, 3))
+@given(CASES, st.integers(1, 3))
 def test_parts_that_are_joined_are_the_whole(case, at):
     now = case.row()
     for whole in (now, case.spoken):
@@ -257,7 +257,7 @@ def test_parts_that_are_joined_are_the_whole(case, at):
     assert {getattr(moved, name).device.type for name in moved.__slots__} == {"meta"}
 
 
-@given(cases())
+@given(CASES)
 @example(Case(torch.tensor([STARTS]), torch.zeros(1, 1).double(), said([[0, 0, 0]])))
 def test_scopes_by_class_and_one_scope_for_all_meet_the_same_hints(case):
     """A scope of None stands for the hint's own class: naming that class for each position is the same."""
