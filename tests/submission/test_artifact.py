@@ -76,6 +76,8 @@ REFUSED = {
     "an unknown context": packed(mixer={**asdict(PRESET.mixer), "contexts": ["token"]}),
     "no weights": packed(weights=None),
     "too few weights": packed(weights=[[0.0, 1.0, 0.0]] * 2),
+    "weights of no number": packed(weights=[[0.0, 1.0, None]] * 3),
+    "tables of no number": packed(mixer={**asdict(PRESET.mixer), "most_table_bytes": True}),
     "pieces without texts": without("text"),
     "pieces of no class": of_pieces(class_V=np.full(40, 7, np.uint8)),
     "another vocabulary": of_pieces(

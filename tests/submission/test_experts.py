@@ -182,10 +182,27 @@ def test_designs_that_there_are_not_are_refused():
 @pytest.mark.parametrize(
     "contexts", [("token:2", "token:3"), ("token:2", "token:2"), ("token:0",), ("within:5",), ()]
 )
-def test_contexts_out_of_order_or_range_are_refused_when_they_are_counted(contexts):
+def test_contexts_out_of_order_or_range_are_refused(contexts):
     with pytest.raises(ValueError, match="contexts") as problem:
-        experts_of(MixerConfig(contexts=contexts))
-    assert "\n" not in str(problem.value)
+        MixerConfig(contexts=contexts)
+    assert one_sentence(problem)
+
+
+@pytest.mark.parametrize("most", [0, -1, True, 2.5e9, None, "2000"])
+def test_tables_without_a_byte_or_of_no_number_are_refused(most):
+    with pytest.raises(ValueError, match="most_table_bytes") as problem:
+        MixerConfig(most_table_bytes=most)
+    assert one_sentence(problem)
+
+
+@given(SOME, st.integers(0, 10_000))
+def test_as_many_bytes_as_are_asked_for_at_least_are_enough(contexts, tokens):
+    with pytest.raises(ValueError, match="need") as problem:
+        MixerConfig(contexts=contexts, most_table_bytes=1)
+    least = int(str(problem.value).split("need ")[1].split()[0])
+    experts_of(MixerConfig(contexts=contexts, most_table_bytes=least), tokens=tokens)
+    with pytest.raises(ValueError, match="need"):
+        MixerConfig(contexts=contexts, most_table_bytes=least - 1)
 
 
 def test_hints_of_the_published_contexts_are_said_in_their_order():

@@ -289,13 +289,23 @@ def sealed(tmp_path):
 
 
 @pytest.fixture
-def said_by(monkeypatch, capsys):
-    """Return what the command prints with these options."""
+def status_of(monkeypatch):
+    """Return the status with which the command ends, given these options."""
     monkeypatch.setattr(torch, "set_num_threads", lambda count: None)
 
     def run(*options):
         monkeypatch.setattr(sys, "argv", ["mix_report", *map(str, options)])
-        assert mix_report.main() == 0
+        return mix_report.main()
+
+    return run
+
+
+@pytest.fixture
+def said_by(status_of, capsys):
+    """Return what the command prints with these options."""
+
+    def run(*options):
+        assert status_of(*options) == 0
         return capsys.readouterr().out
 
     return run
@@ -318,11 +328,11 @@ def test_the_command_trains_first_where_there_is_no_artifact(data, said_by, monk
 
 
 @pytest.mark.parametrize("lacks", ["dataset.json", "train/*.bin", "val/*.bin"])
-def test_a_folder_that_is_no_data_set_is_refused_in_one_sentence(data, said_by, capsys, lacks):
+def test_a_folder_that_is_no_data_set_is_refused_in_one_sentence(data, status_of, capsys, lacks):
     for path in data.glob(lacks):
         path.unlink()
     with pytest.raises(SystemExit) as refused:
-        said_by("--data", data)
+        status_of("--data", data)
     assert refused.value.code == 2
     (sentence,) = [line for line in capsys.readouterr().err.splitlines() if "error:" in line]
     assert f"--data {data}: no {lacks}; build it with harness data build" in sentence
@@ -330,11 +340,59 @@ def test_a_folder_that_is_no_data_set_is_refused_in_one_sentence(data, said_by, 
 
 @pytest.mark.parametrize("lacks", [artifact.WEIGHTS, artifact.MIXER])
 def test_a_folder_that_is_no_artifact_is_refused_in_one_sentence(
-    data, sealed, said_by, capsys, lacks
+    data, sealed, status_of, capsys, lacks
 ):
     (sealed / lacks).unlink()
     with pytest.raises(SystemExit) as refused:
-        said_by("--data", data, "--artifact", sealed)
+        status_of("--data", data, "--artifact", sealed)
     assert refused.value.code == 2
     (sentence,) = [line for line in capsys.readouterr().err.splitlines() if "error:" in line]
     assert f"--artifact {sealed}: no {lacks}; name a train phase's output" in sentence
+
+
+@pytest.mark.parametrize(
+    "option", [("--tokens", 0), ("--tune-tokens", -1), ("--block-tokens", "x"), ("--stride", 0)]
+)
+def test_counts_of_nothing_are_refused(data, status_of, capsys, option):
+    with pytest.raises(SystemExit) as refused:
+        status_of("--data", data, *option)
+    assert refused.value.code == 2
+    name, given = option
+    assert f"{name}: '{given}' is not a whole number of 1" in capsys.readouterr().err
+
+
+def test_a_file_in_no_folder_is_refused_before_any_work(data, sealed, status_of, capsys):
+    nowhere = data / "nowhere" / "told.json"
+    with pytest.raises(SystemExit):
+        status_of("--data", data, "--artifact", sealed, "--json", nowhere)
+    assert f"no folder {nowhere.parent}" in capsys.readouterr().err
+
+
+@pytest.fixture
+def refused_with(data, sealed, status_of, capsys):
+    """Return the one sentence with which the command ends."""
+
+    def run():
+        assert status_of("--data", data, "--artifact", sealed) == 2
+        (sentence,) = capsys.readouterr().err.splitlines()
+        return sentence
+
+    return run
+
+
+def test_data_of_another_vocabulary_are_refused(data, refused_with):
+    (data / "dataset.json").write_text(json.dumps({"vocab_size": 1024}))
+    said = refused_with()
+    assert f"has 1024 tokens, the artifact's model {VOCAB}" in said
+
+
+def test_a_damaged_artifact_is_refused(sealed, refused_with):
+    (sealed / artifact.MIXER).write_bytes(ARTIFACT.mixer_bytes()[:-1])
+    said = refused_with()
+    assert "the blob's digest does not match" in said
+
+
+def test_a_text_without_tokens_is_refused(data, refused_with):
+    shard(data / "train" / "a.bin", text(2)[:5])
+    said = refused_with()
+    assert "the train text's tail has no tokens" in said

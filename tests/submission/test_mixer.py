@@ -281,6 +281,21 @@ def test_weights_too_large_for_floats_are_still_a_distribution():
         fine(Mixture("L6", ((bias, 1e300, -1e300),) * 3)(case.row(), case.spoken).logp_TK)
 
 
+@given(st.floats(-1e9, -50), st.sampled_from([0, 1, 2]))
+def test_no_weight_makes_a_hint_quite_impossible(bias, expert):
+    """A share of e^-40 is left of it: what comes true against all evidence costs 40 nats, not the run."""
+    hints = [NO_HINT] * 3
+    hints[expert] = 0 if expert == 2 else 1
+    case = Case(
+        torch.tensor([STARTS, CONTINUES, CONTINUES, STARTS]),
+        logs([[0.1, 0.1, 0.4, 0.4]]),
+        said([hints], [[0.5] * 3]),
+    )
+    row_V = Mixture("L6", ((bias, 1.0, 1.0),) * 3)(case.row(), case.spoken).logp_TK[0]
+    share = float(row_V[max(hints)]) - (0.0 if expert == 0 else np.log(0.5))
+    assert share == pytest.approx(-40.0)
+
+
 def test_rates_of_a_hint_raise_and_lower_it():
     case = Case(
         torch.tensor([STARTS, CONTINUES, CONTINUES]),
@@ -295,7 +310,8 @@ def test_rates_of_a_hint_raise_and_lower_it():
 def test_unknown_designs_and_weights_of_another_number_are_refused():
     with pytest.raises(ValueError, match="'L7' is unknown; use one of L1, L2"):
         Mixture("L7")
-    for weights in ((NEUTRAL,) * 2, (NEUTRAL, NEUTRAL, (0.0, 1.0)), ()):
+    broken = [(NEUTRAL, NEUTRAL, (0.0, 1.0, none)) for none in (np.nan, np.inf, None, "1")]
+    for weights in ((NEUTRAL,) * 2, (NEUTRAL, NEUTRAL, (0.0, 1.0)), (), *broken):
         with pytest.raises(ValueError, match="give three for each of token, within, word"):
             Mixture("L6", weights)
 
