@@ -56,7 +56,7 @@ def fine(logp_TV):
     assert ((logp_TV.exp().sum(1) - 1.0).abs() < CLOSE).all()
 
 
-def distinct(case):
+def in_scope(case):
     """Return the case where each expert, if it has a hint at all, has one in its scope."""
     class_TE = class_of(case.piece_V, case.spoken.token_TE, case.spoken.open_T[:, None])
     scope_E = torch.tensor(SCOPES)
@@ -177,7 +177,7 @@ def test_unsure_hints_are_not_heard_by_the_published_gates(case, design):
 def test_hints_outside_their_scope_change_nothing(case, weights):
     mixture = Mixture("L6", weights)
     one = mixture(case.row(), case.spoken)
-    inside = distinct(case)
+    inside = in_scope(case)
     assert torch.equal(one.logp_TK, mixture(inside.row(), inside.spoken).logp_TK)
 
 
