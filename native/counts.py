@@ -38,6 +38,8 @@ LENGTHS = {"token": (1, 31), "within": (0, 4), "word": (1, 4)}
 EXPERTS = tuple(LENGTHS)
 MOST_CONTEXTS = 8
 """Of one expert."""
+BUCKET_BYTES = 64
+"""What a table has in the least."""
 _SHARES = {"token": (0, 1, 1, 3, 6), "within": (1, 3), "word": (0, 1, 2)}
 _LONGER = {"token": 8, "within": 6, "word": 4}
 
@@ -132,7 +134,7 @@ class Counts:
         self.contexts = tuple(contexts)
         check_contexts(contexts)
         wanted = [(*parse_context(context), share(context)) for context in contexts]
-        shares = max(1, sum(part for _, _, part in wanted))
+        shares = sum(part for _, _, part in wanted)
         if not 1 <= block_tokens <= 1 << 24:
             raise ValueError(f"blocks of {block_tokens} tokens; expected 1 to {1 << 24}")
         positions = block_tokens + 1
@@ -156,8 +158,8 @@ class Counts:
         """Return hints for the positions first .. len(token_T) of a question; the history stays as it was.
 
         Those for position t depend on the history and token_T[:t] alone. Costs time in proportion to what
-        differs from the last question. Raises ValueError for too many tokens, one that is not in the
-        vocabulary, or what is not a row of integers. No other thread may write to `token_T` meanwhile.
+        differs from the last question, and a little for each token that does not. Raises ValueError for too
+        many tokens, one that is not in the vocabulary, or what is not a row of integers.
         """
         self._state.look(_tokens(token_T))
         asked = slice(first, len(token_T) + 1)

@@ -38,7 +38,7 @@ uint64_t ngram_digest(uint64_t seed, const void *from, size_t size) {
     for (; size >= 8; size -= 8, at += 8) {
         uint64_t word;
         memcpy(&word, at, 8);
-        sum = mixed(sum ^ word) + NGRAM_BASE;
+        sum = mixed(sum ^ word) + BASE;
     }
     uint64_t word = 0;
     memcpy(&word, at, size);
@@ -103,7 +103,7 @@ static int make_row(row *own, const ngram_context *wanted, size_t positions) {
     own->length = wanted->length;
     own->buckets = (uint32_t)(wanted->table_bytes / sizeof(bucket));
     own->oldest_power = 1;
-    for (int k = 0; k < wanted->length; k++) own->oldest_power *= NGRAM_BASE;
+    for (int k = 0; k < wanted->length; k++) own->oldest_power *= BASE;
     own->table = table_of(own->buckets * sizeof(bucket));
     own->record = malloc(positions * sizeof(undo));
     own->mark_T = malloc(positions);

@@ -1,8 +1,6 @@
 /* Where the stream stands: words, rolling hashes, and the keys of the contexts at each position. */
 #include "state.h"
 
-const uint64_t NGRAM_BASE = 0x9E3779B97F4A7C15u;
-#define BASE 0x9E3779B97F4A7C15u
 static const uint64_t FAR = 0xD6E8FEB86659FD93u; /* of one word over the next */
 
 static inline int class_of(uint8_t kind, uint64_t length) {

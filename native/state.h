@@ -92,6 +92,8 @@ static inline uint64_t mixed(uint64_t x) {
     return x ^ (x >> 31);
 }
 
+#define BASE 0x9E3779B97F4A7C15u /* of rolling hashes: odd */
+
 static inline uint64_t bucket_of(uint64_t key, uint64_t buckets) { return ((key >> 32) * buckets) >> 32; }
 
 static inline uint32_t token_in(uint64_t counts) { return counts & 0xFFFF; }
@@ -101,7 +103,6 @@ static inline uint32_t top_in(uint64_t counts) { return (counts >> 48) & 0xFF; }
 static inline uint32_t next_in(uint64_t counts) { return (uint32_t)(counts >> 56); }
 
 /* place.c */
-extern const uint64_t NGRAM_BASE; /* of rolling hashes: odd */
 /* `at` moves over the question's tokens first .. end - 1. */
 cursor ngram_move(const ngram *state, cursor at, uint32_t first, uint32_t end);
 /* The same, noting what must be known of the positions first .. end - 1 before their lines are touched, and asking for the

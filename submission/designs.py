@@ -1,17 +1,15 @@
 """The rules that say how much a hint gets: five published or derived ones, L1 to L5, and the one we use, L6.
 
-Three of them take the original's gates and boosts as they are (contest pull request #1302): an expert
+The first four take the original's gates and boosts as they are (contest pull request #1302): an expert
 speaks if its confidence reaches a gate, and multiplies the odds of its hint by e^boost.
 
 - L1: the token expert alone.
 - L2: all that pass their gates at once, over the whole vocabulary; for an expert of one class, confidence
-  counts times
-  the mass of the class. Boosts of one token add up.
+  counts times the mass of the class. Boosts of one token add up.
 - L3: class by class, the expert with the greatest gain, inside the class.
 - L4: the original's own rule, which lets the class of the scored token choose the hint, divided by its sum.
 - L5: as L3, but every expert in turn, and r is the rate at which hints of such q and confidence came true,
-  pulled towards
-  q by 20 pseudo-counts; counted online, predict first and update then.
+  pulled towards q by 20 pseudo-counts; counted online, block by block, predict first and update then.
 - L6: every expert in turn, token experts everywhere; logit r = w0 + w1 logit q + w2 logit rate, with three
   weights an expert that were fitted on train text, and the rate that the counts keep themselves. So
   accepting tokens needs no model.
@@ -28,6 +26,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from native.counts import EXPERTS
 from submission.mixer import (
     CONTINUES,
     CONTROL,
@@ -44,9 +43,8 @@ from submission.mixer import (
 )
 
 DESIGNS = ("L1", "L2", "L3", "L4", "L5", "L6")
-EXPERTS = ("token", "within", "word")
 SCOPES = (EVERYWHERE, CONTINUES, STARTS)
-"""Of L1, L4 and L6."""
+"""Of L1, L4 and L6, expert by expert in the order of EXPERTS, as all that follows."""
 CLASS_SCOPES = (None, CONTINUES, STARTS)
 """Of L3 and L5: the token expert's is the class of its hint."""
 GATES = (0.80, 0.45, 0.65)

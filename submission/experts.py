@@ -13,7 +13,15 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from native.counts import EXPERTS, Counts, Hints, check_contexts, parse_context, share
+from native.counts import (
+    BUCKET_BYTES,
+    EXPERTS,
+    Counts,
+    Hints,
+    check_contexts,
+    parse_context,
+    share,
+)
 from submission.designs import DESIGNS
 from submission.mixer import Spoken
 from submission.pieces import Pieces
@@ -24,7 +32,6 @@ PUBLISHED = ("token:15", "within:0", "word:3")
 SHARE_BYTES = 3
 """For each token of the stream: 24 for eight shares, where each token may meet a new context of 16."""
 SMALLEST_SHARE = 1 << 15
-BUCKET_BYTES = 64
 
 
 @dataclass(kw_only=True, slots=True, frozen=True)

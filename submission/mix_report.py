@@ -7,15 +7,13 @@ DATA is a folder as `harness data build` makes it; FOLDER has the outputs of a t
 artifact). The weights of L6 are fitted on the tail of the train text; everything that is printed is of the
 validation text.
 
-- *gain*: nats per token that the text costs less, with a 99 % interval over documents (ratio estimate,
-  Student's t): tokens
-  of one document are alike, so that documents are what was drawn.
-- *hints*, *right*: share of positions with a hint; of those where the next token is in the expert's class,
-  how many come true.
-- *reliability*: L6's r in bins against how often the hint came true.
-- *claimed*: what the published gate, which looks at the class of the scored token, would have reported.
+- gain: nats per token that the text costs less, with a 99 % interval over documents (ratio estimate,
+  Student's t): tokens of one document are alike, so that documents are what was drawn.
+- as published, which is no probability: what the gate on the scored token's class would claim.
+- hint at, right: share of positions with a hint; of those whose token the expert counts, how many came true.
+- r, mean r, came true: L6's r in bins against how often the hint came true.
 
-Shapes as in mixer.py; D documents. Does not judge: no sandbox, no counted bytes, no clock.
+Shapes as in mixer.py. Figures are worked out in mix_evidence.py. Does not judge: no sandbox, no counted bytes, no clock.
 """
 
 from __future__ import annotations
@@ -27,167 +25,36 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from submission import ablate, artifact, attention
 from submission.artifact import Artifact
-from submission.designs import EXPERTS, SCOPES, Mixture, fitted, only, published
-from submission.experts import PUBLISHED, Experts, MixerConfig, as_counted, spoken
+from submission.designs import EXPERTS, Mixture, only
 from submission.loader import Tokens, hold_out, read_shard
-from submission.mixer import EVERYWHERE, NO_HINT, Shares, Spoken, joined, offer, settle, shares
+from submission.mix_evidence import (
+    CONFIDENCE,
+    Bin,
+    Floats,
+    Gain,
+    Hits,
+    View,
+    claimed,
+    gains,
+    hits,
+    over_documents,
+    reliability,
+    views,
+)
 from submission.model import BOS
 from submission.presets import PRESETS
 from submission.score import ready_windows
 from submission.tune import Weights, fit
-from submission.windows import SlidingModel
-
-Floats = npt.NDArray[np.float64]
-CONFIDENCE = 0.99
-BINS = (0.0, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.9, 0.95, 0.99, 1.0)
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """A stream's tokens as one set of hints and the model see them (K = 1: the token itself)."""
-
-    shares: Shares
-    spoken: Spoken
-
-
-def views(
-    built: Artifact, windows: SlidingModel, stream_T: Tokens, block_tokens: int
-) -> dict[str, View]:
-    """Return what three sets of hints and the model say of a stream, in one pass of the model.
-
-    "counted": the published contexts' most frequent tokens (L1 to L5). "published": L6's hints from the same
-    contexts. "own": L6's hints from the artifact's contexts.
-    """
-    pieces = built.known_pieces()
-    piece_V = torch.from_numpy(pieces.class_V).long()
-    sizes = {"tokens": len(stream_T), "block_tokens": block_tokens}
-    old = Experts(MixerConfig(contexts=PUBLISHED), pieces, **sizes)
-    own = Experts(built.mixer, pieces, **sizes)
-    # The model reads up to the token before a position; one more, so that the last position is one too.
-    padded_T = np.append(stream_T, 0).astype(np.int64)
-    parts: dict[str, list[View]] = {"counted": [], "published": [], "own": []}
-    for first in range(0, len(stream_T), block_tokens):
-        block_T = padded_T[first : min(first + block_tokens, len(stream_T))]
-        hints = old.counts.look(block_T)
-        said = {
-            "counted": as_counted(hints, PUBLISHED),
-            "published": spoken(hints),
-            "own": spoken(own.counts.look(block_T)),
-        }
-        said = {name: one.part(slice(len(block_T))) for name, one in said.items()}
-        asked = [block_T[:, None], *(one.token_TE.clamp(min=0).numpy() for one in said.values())]
-        picked = windows.picked(padded_T, first, np.concatenate(asked, axis=1), piece_V).cpu()
-        target_T1 = torch.from_numpy(block_T[:, None].copy())
-        for n, (name, one) in enumerate(said.items()):
-            hint_logp_TE = picked[:, 1 + 3 * n : 4 + 3 * n]
-            now = shares(piece_V, one, target_T1, picked[:, :1], hint_logp_TE, picked[:, -3:])
-            parts[name].append(View(now, one))
-        old.accept(block_T)
-        own.accept(block_T)
-    return {
-        name: View(joined([one.shares for one in some]), joined([one.spoken for one in some]))
-        for name, some in parts.items()
-    }
-
-
-def gains(view: View, mixture: Mixture, block_tokens: int, *experts: str) -> Floats:
-    """Return the nats that each token costs less, (T,), with all experts or some; L5 learns by blocks."""
-    said = only(view.spoken, *(experts or EXPERTS))
-    if mixture.calibration is None:
-        mixed = [mixture(view.shares, said)]
-    else:
-        mixed = []
-        for first in range(0, len(said.open_T), block_tokens):
-            here = slice(first, first + block_tokens)
-            mixed.append(mixture(view.shares.part(here), said.part(here)))
-            mixture.learn(view.shares.part(here), said.part(here))
-    logp_T = torch.cat([one.logp_TK for one in mixed])[:, 0]
-    return (logp_T - view.shares.logp_TK[:, 0]).numpy()
-
-
-def claimed(view: View) -> Floats:
-    """Return the nats that each token would have cost less, (T,), by the published gate."""
-    credited, _ = published(view.shares, view.spoken)
-    return (credited.logp_TK - view.shares.logp_TK)[:, 0].numpy()
-
-
-@dataclass(frozen=True, slots=True)
-class Gain:
-    """Nats per token, and half the width of the interval; None where one document has none."""
-
-    mean: float
-    half: float | None
-
-    def __str__(self) -> str:
-        return f"{self.mean:+.5f} " + (
-            "one document: no interval" if self.half is None else f"+-{self.half:.5f}"
-        )
-
-
-def over_documents(gain_T: Floats, document_T: npt.NDArray[np.int64]) -> Gain:
-    """Return the mean gain of a token with its interval over documents.
-
-    The ratio of a document's gain to its tokens, with the variance of Cochran 1977 ("Sampling Techniques",
-    chapter 6) and Student's t for one less than there are documents.
-    """
-    from scipy import stats
-
-    tokens_D = np.bincount(document_T).astype(np.float64)
-    gain_D = np.bincount(document_T, weights=gain_T)
-    tokens_D, gain_D = tokens_D[tokens_D > 0], gain_D[tokens_D > 0]
-    mean, count = float(gain_D.sum() / tokens_D.sum()), len(tokens_D)
-    if count < 2:
-        return Gain(mean, None)
-    spread = np.square(gain_D - mean * tokens_D).sum() * count / (count - 1)
-    half = stats.t.ppf(0.5 + CONFIDENCE / 2, count - 1) * np.sqrt(spread) / tokens_D.sum()
-    return Gain(mean, float(half))
-
-
-@dataclass(frozen=True, slots=True)
-class Reliability:
-    """How L6's r of one expert compares with what happened, over the tokens that the expert counts."""
-
-    hints: float
-    """Share of all positions with a hint."""
-    right: float | None
-    """Share of the counted hints that came true; None without any."""
-    bins: tuple[tuple[float, float, int, float, float], ...]
-    """From, to, hints, their mean r, and how many came true, for each bin that is not empty."""
-
-
-def reliability(view: View, weights: Weights) -> dict[str, Reliability]:
-    """Return each expert's table, each on what the one before has left."""
-    tables, now, said = {}, view.shares, view.spoken
-    for expert, scope in enumerate(SCOPES):
-        made = offer(now, said, expert, scope)
-        logit_r_T = fitted(weights)(expert, made, said)
-        counts_T = made.active_T & ((scope == EVERYWHERE) | (now.class_TK[:, 0] == scope))
-        r_T = torch.sigmoid(logit_r_T)[counts_T].numpy()
-        right_T = (said.token_TE[:, expert] == now.token_TK[:, 0])[counts_T].numpy()
-        bins = []
-        for low, high in pairwise(BINS):
-            inside_T = (r_T >= low) & ((r_T < high) | (high == 1.0))
-            if inside_T.any():
-                means = float(r_T[inside_T].mean()), float(right_T[inside_T].mean())
-                bins.append((low, high, int(inside_T.sum()), *means))
-        tables[EXPERTS[expert]] = Reliability(
-            hints=float((said.token_TE[:, expert] != NO_HINT).double().mean()),
-            right=float(right_T.mean()) if len(right_T) else None,
-            bins=tuple(bins),
-        )
-        now = settle(now, said, expert, made, logit_r_T)
-    return tables
 
 
 @dataclass(slots=True)
@@ -199,7 +66,10 @@ class Report:
     tokens: int
     documents: int
     gains: dict[str, Gain]
-    reliability: dict[str, Reliability]
+    hits: dict[str, dict[str, Hits]]
+    """Of each set of hints, expert by expert."""
+    reliability: dict[str, dict[str, tuple[Bin, ...]]]
+    """Of L6 with each set of contexts, expert by expert."""
     weights: dict[str, Weights]
 
     def lines(self) -> list[str]:
@@ -210,12 +80,15 @@ class Report:
             f"{'':<54}gain, nats/token, {CONFIDENCE:.0%} interval over documents",
         ]
         told += [f"{name:<54}{gain}" for name, gain in self.gains.items()]
-        for name, table in self.reliability.items():
-            right = "none" if table.right is None else f"{table.right:.1%} right"
-            told.append(f"{name} expert: a hint at {table.hints:.1%} of positions, {right}")
-            told.append(f"{'r from':>10}{'to':>6}{'hints':>12}{'mean r':>9}{'came true':>11}")
-            for low, high, count, r, right_share in table.bins:
-                told.append(f"{low:>10.2f}{high:>6.2f}{count:>12,}{r:>9.3f}{right_share:>11.3f}")
+        told.append(f"{'':<44}hint at, right:" + "".join(f"{one:>16}" for one in EXPERTS))
+        for name, by_expert in self.hits.items():
+            told.append(f"{name:<59}" + "".join(f"{_shown(one):>16}" for one in by_expert.values()))
+        for name, tables in self.reliability.items():
+            for expert, bins in tables.items():
+                told.append(f"{name}, {expert} expert")
+                told.append(f"{'r from':>10}{'to':>6}{'hints':>12}{'mean r':>9}{'came true':>11}")
+                for low, high, count, r, right in bins:
+                    told.append(f"{low:>10.2f}{high:>6.2f}{count:>12,}{r:>9.3f}{right:>11.3f}")
         return told
 
     def as_json(self) -> dict[str, Any]:
@@ -226,12 +99,17 @@ class Report:
             "documents": self.documents,
             "confidence": CONFIDENCE,
             "gains": {name: [gain.mean, gain.half] for name, gain in self.gains.items()},
-            "reliability": {
-                name: {"hints": one.hints, "right": one.right, "bins": one.bins}
-                for name, one in self.reliability.items()
+            "hits": {
+                name: {expert: [one.spoken, one.right] for expert, one in by_expert.items()}
+                for name, by_expert in self.hits.items()
             },
+            "reliability": self.reliability,
             "weights": self.weights,
         }
+
+
+def _shown(one: Hits) -> str:
+    return f"{one.spoken:.1%}, " + ("none" if one.right is None else f"{one.right:.1%}")
 
 
 def report(
@@ -268,7 +146,16 @@ def report(
         tokens=len(val_T),
         documents=len(np.unique(document_T)),
         gains={name: over_documents(gain_T, document_T) for name, gain_T in all_gains.items()},
-        reliability=reliability(val["own"], fitted_on["own"]),
+        hits={
+            "most frequent token (L1 to L5)": hits(val["counted"]),
+            "of these, those that pass their gates": hits(val["counted"], gated=True),
+            "L6": hits(val["published"]),
+            "L6, own contexts": hits(val["own"]),
+        },
+        reliability={
+            "L6": reliability(val["published"], fitted_on["published"]),
+            "L6, own contexts": reliability(val["own"], fitted_on["own"]),
+        },
         weights=fitted_on,
     )
 
@@ -278,16 +165,20 @@ def _trained(options: argparse.Namespace, out: Path) -> None:
     preset = PRESETS[options.preset]
     vocab_size = json.loads((options.data / "dataset.json").read_text("utf-8"))["vocab_size"]
     model = options.data / "tokenizer.model"
-    ablate.train_into(
-        out,
-        preset,
-        sorted((options.data / "train").glob("*.bin")),
-        vocab_size=vocab_size,
-        seed=options.seed,
-        cap_bytes=16_000_000,
-        train_s=options.train_s,
-        tokenizer=model if model.exists() else None,
-    )
+    with (
+        redirect_stdout(sys.stderr),
+        attention.preferring("sdpa"),
+    ):  # the trainer's log is no report
+        ablate.train_into(
+            out,
+            preset,
+            sorted((options.data / "train").glob("*.bin")),
+            vocab_size=vocab_size,
+            seed=options.seed,
+            cap_bytes=16_000_000,
+            train_s=options.train_s,
+            tokenizer=model if model.exists() else None,
+        )
 
 
 def _count(text: str) -> int:

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from native.words import TokenTables, token_tables
+from submission.mixer import CONTINUES, CONTROL, STARTS
 
 WORD_START = "▁"
 """What SentencePiece writes for the space before a word."""
@@ -23,11 +24,11 @@ class Pieces:
 
     texts: tuple[bytes, ...]
     class_V: npt.NDArray[np.uint8]
-    """CONTROL (no part of a word), CONTINUES or STARTS, as mixer.py numbers them."""
+    """CONTROL (no part of a word), CONTINUES or STARTS: see mixer.py."""
 
     def tables(self) -> TokenTables:
         """Return the tables by which the counts follow words."""
-        return token_tables(self.texts, self.class_V == _STARTS, self.class_V == _CONTROL)
+        return token_tables(self.texts, self.class_V == STARTS, self.class_V == CONTROL)
 
     def arrays(self) -> dict[str, npt.NDArray[np.generic]]:
         """Return the arrays to store."""
@@ -36,14 +37,11 @@ class Pieces:
         return {"text": text, "size_V": size_V, "class_V": self.class_V}
 
 
-_CONTROL, _CONTINUES, _STARTS = range(3)
-
-
 def from_arrays(arrays: dict[str, npt.NDArray[np.generic]]) -> Pieces:
     """Return the pieces whose `arrays` these are; raises ValueError or KeyError where they are none."""
     text, class_V = arrays["text"].tobytes(), arrays["class_V"].astype(np.uint8)
     ends = np.cumsum(arrays["size_V"].astype(np.int64))
-    fit = len(ends) == len(class_V) > 0 and ends[-1] == len(text) and class_V.max() <= _STARTS
+    fit = len(ends) == len(class_V) > 0 and ends[-1] == len(text) and class_V.max() <= STARTS
     if not fit:
         raise ValueError("the pieces' texts, sizes and classes do not fit together")
     return Pieces(
@@ -66,19 +64,19 @@ def from_tokenizer(model: bytes) -> Pieces:
         piece = processor.id_to_piece(token)
         if processor.is_byte(token):
             texts.append(bytes([int(piece[3:5], 16)]))
-            classes.append(_CONTINUES)
+            classes.append(CONTINUES)
         elif (
             processor.is_control(token) or processor.is_unknown(token) or processor.is_unused(token)
         ):
             texts.append(b"")
-            classes.append(_CONTROL)
+            classes.append(CONTROL)
         else:
             starts = piece.startswith(WORD_START)
             texts.append(piece.removeprefix(WORD_START).replace(WORD_START, " ").encode())
-            classes.append(_STARTS if starts else _CONTINUES)
+            classes.append(STARTS if starts else CONTINUES)
     return Pieces(tuple(texts), np.array(classes, dtype=np.uint8))
 
 
 def unknown(vocab_size: int) -> Pieces:
     """Return the pieces of a vocabulary that nothing is known of: words cannot be followed."""
-    return Pieces((b"",) * vocab_size, np.full(vocab_size, _CONTROL, dtype=np.uint8))
+    return Pieces((b"",) * vocab_size, np.full(vocab_size, CONTROL, dtype=np.uint8))

@@ -123,7 +123,7 @@ class Scorer:
         return now, spoken
 
     def _picked(self, first: int, token_TK: npt.NDArray[np.int64]) -> torch.Tensor:
-        """Return the model's log-probabilities of these tokens and of the classes, and keep them.
+        """Return the model's log-probabilities of these tokens, and of the classes for the mixer; keep them.
 
         What was worked out for the same history and the same beginning of a block is taken again: the model
         would give it once more. A question that differs in its last token costs one window, not a block.
@@ -137,7 +137,10 @@ class Scorer:
         logp_TK = kept[:same]
         if same < len(token_TK):
             more_TK = self._windows.picked(
-                self._stream_T, first + same, token_TK[same:], self._piece_V
+                self._stream_T,
+                first + same,
+                token_TK[same:],
+                self._piece_V if self._experts is not None else None,
             )
             logp_TK = torch.cat([logp_TK, more_TK]) if same else more_TK
         # A copy: the tokens may be a view of the stream, where the next question is laid.

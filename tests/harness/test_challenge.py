@@ -222,8 +222,9 @@ def test_honest_scorers_never_fail(make, tokens, size, vocab_size, has_predict, 
     assert record.span_tokens == tokens
     found = concluded(record)
     if make.func is Noisy and not has_predict:
-        # Eight tries with noise in each sum to 1 within it, no nearer.
-        del found["norm.sum"], found["norm.target"]
+        # Eight tries with noise in each sum to 1 within it, no nearer; and the mean of four such sums passes
+        # its 99 % bound by chance in up to one of a hundred streams, which hypothesis finds in time.
+        del found["norm.sum"], found["norm.target"], found["order.blind"]
     assert Status.FAIL not in found.values()
     assert repro_score.check(record, LIMITS).status is Status.PASS
 

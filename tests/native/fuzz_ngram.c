@@ -113,7 +113,7 @@ static shape draw_shape(source *from) {
     uint8_t *kind_V = room(vocab);
     uint64_t *hash_V3 = room(vocab * 24), *power_V3 = room(vocab * 24), seed = drawn_64(from);
     for (size_t v = 0; v < vocab; v++) {
-        uint64_t bits = mixed(seed + v * NGRAM_BASE);
+        uint64_t bits = mixed(seed + v * BASE);
         kind_V[v] = (uint8_t)(bits & 3);
         if (bits >> 8 & 1) kind_V[v] &= NGRAM_STARTS; /* fewer boundaries */
         if ((bits >> 16 & 63) == 0) kind_V[v] = (uint8_t)(bits >> 24);
@@ -409,7 +409,7 @@ int main(int count, char **arguments) {
         uint64_t seed = mixed(number + 1);
         size_t size = 64 + seed % (INPUT_BYTES - 63);
         uint8_t *bytes = room(size);
-        for (size_t k = 0; k < size; k++) bytes[k] = (uint8_t)(mixed(seed + k * NGRAM_BASE) >> 56);
+        for (size_t k = 0; k < size; k++) bytes[k] = (uint8_t)(mixed(seed + k * BASE) >> 56);
         one_case(bytes, size);
         free(bytes);
         number++;

@@ -12,17 +12,18 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from submission import artifact, mix_report
-from submission.designs import DESIGNS, EXPERTS, NEUTRAL, SCOPES, Mixture, only, published
+from submission.designs import DESIGNS, EXPERTS, GATES, NEUTRAL, SCOPES, Mixture, only, published
 from submission.experts import PUBLISHED, MixerConfig
-from submission.mix_report import (
+from submission.mix_evidence import (
     View,
     claimed,
     gains,
+    hits,
     over_documents,
     reliability,
-    report,
     views,
 )
+from submission.mix_report import report
 from submission.mixer import EVERYWHERE, NO_HINT
 from submission.model import BOS
 from submission.presets import PRESETS
@@ -191,14 +192,12 @@ def test_bins_add_up_and_a_fitted_expert_is_calibrated(seed):
     for expert, table in enumerate(tables.values()):
         scope, hint_T = SCOPES[expert], spoken.token_TE[:, expert]
         given_T = hint_T != NO_HINT
-        assert table.hints == pytest.approx(float(given_T.double().mean()))
         counted_T = given_T & ((now.class_TK[:, 0] == scope) | (scope == EVERYWHERE))
         right_T = (hint_T == now.token_TK[:, 0])[counted_T]
-        assert sum(count for _, _, count, _, _ in table.bins) == int(counted_T.sum())
-        assert table.right == pytest.approx(float(right_T.double().mean()))
-        came_true = sum(count * share for _, _, count, _, share in table.bins)
+        assert sum(count for _, _, count, _, _ in table) == int(counted_T.sum())
+        came_true = sum(count * share for _, _, count, _, share in table)
         assert came_true == pytest.approx(float(right_T.sum()))
-        for low, high, count, r, share in table.bins:
+        for low, high, count, r, share in table:
             assert low <= r <= high
             assert abs(r - share) < 5 * (r * (1 - r) / count) ** 0.5 + 0.02
 
@@ -206,21 +205,42 @@ def test_bins_add_up_and_a_fitted_expert_is_calibrated(seed):
 def test_an_expert_that_is_too_sure_is_seen_to_be():
     now, spoken = evidence(1, knows=False)
     boasts = ((0.0, 1.0, 1.0), NEUTRAL, NEUTRAL)
-    bins = reliability(View(now, spoken), boasts)["token"].bins
+    bins = reliability(View(now, spoken), boasts)["token"]
     assert max(r - share for _, _, count, r, share in bins if count > 100) > 0.2
 
 
 def test_an_expert_is_looked_at_on_what_the_one_before_left():
     now, spoken = evidence(2, knows=True)
     weights = fit(now, spoken)
-    alone = reliability(View(now, only(spoken, "within")), weights)["within"].bins
-    assert reliability(View(now, spoken), weights)["within"].bins != alone
+    alone = reliability(View(now, only(spoken, "within")), weights)["within"]
+    assert reliability(View(now, spoken), weights)["within"] != alone
 
 
 def test_silent_experts_have_empty_tables():
     now, spoken = evidence(3, knows=True)
-    for table in reliability(View(now, only(spoken)), (NEUTRAL,) * 3).values():
-        assert (table.hints, table.right, table.bins) == (0.0, None, ())
+    silent = View(now, only(spoken))
+    assert reliability(silent, (NEUTRAL,) * 3) == dict.fromkeys(EXPERTS, ())
+    assert {(one.spoken, one.right) for one in hits(silent).values()} == {(0.0, None)}
+
+
+@DRAWN
+@pytest.mark.parametrize("gated", [False, True])
+def test_hits_are_counted_where_the_expert_counts(seed, gated):
+    now, spoken = evidence(seed, knows=True)
+    sure_TE = torch.rand(spoken.token_TE.shape, generator=torch.Generator().manual_seed(seed))
+    spoken = replace(spoken, confidence_TE=sure_TE.double())
+    for expert, one in enumerate(hits(View(now, spoken), gated=gated).values()):
+        heard, asked, right = 0, 0, 0
+        for t, hint in enumerate(spoken.token_TE[:, expert].tolist()):
+            if hint == NO_HINT or (gated and float(sure_TE[t, expert]) < GATES[expert]):
+                continue
+            heard += 1
+            if SCOPES[expert] in (EVERYWHERE, int(now.class_TK[t, 0])):
+                asked += 1
+                right += hint == int(now.token_TK[t, 0])
+        assert one.spoken == pytest.approx(heard / len(spoken.token_TE))
+        assert one.right == pytest.approx(right / asked)
+        assert 0 < right < asked < heard or SCOPES[expert] == EVERYWHERE
 
 
 # All of it.
@@ -256,7 +276,15 @@ def test_the_report_of_two_streams():
     assert more == pytest.approx(float(log_sum_T.mean()))
     lines = made.lines()
     assert all(any(line.startswith(name) for line in lines) for name in made.gains)
-    assert sum(line.startswith(f"{name} expert:") for line in lines for name in EXPERTS) == 3
+    assert made.hits["L6, own contexts"] == hits(VIEWS["own"])
+    assert made.hits["of these, those that pass their gates"] == hits(VIEWS["counted"], gated=True)
+    assert all(any(line.startswith(name) for line in lines) for name in made.hits)
+    for label, view in (("L6", "published"), ("L6, own contexts", "own")):
+        assert made.reliability[label] == reliability(VIEWS[view], made.weights[view])
+        assert (
+            sum(line.startswith(f"{label}, {name} expert") for line in lines for name in EXPERTS)
+            == 3
+        )
     told = json.loads(json.dumps(made.as_json(), allow_nan=False))
     assert told["gains"]["L6"] == [made.gains["L6"].mean, made.gains["L6"].half]
     assert told["weights"]["own"] == [list(three) for three in made.weights["own"]]
@@ -324,7 +352,9 @@ def test_the_command_prints_and_writes_one_report(data, sealed, said_by, tmp_pat
 
 def test_the_command_trains_first_where_there_is_no_artifact(data, said_by, monkeypatch):
     monkeypatch.setitem(PRESETS, "smoke", PRESET)
-    assert "the model alone" in said_by("--data", data, "--tokens", 100)
+    said = said_by("--data", data, "--tokens", 100)
+    assert said.splitlines()[0].endswith("nats/token")
+    assert "step 0" not in said
 
 
 @pytest.mark.parametrize("lacks", ["dataset.json", "train/*.bin", "val/*.bin"])
