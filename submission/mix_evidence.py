@@ -19,7 +19,7 @@ from submission.experts import PUBLISHED, Experts, MixerConfig, as_counted, spok
 from submission.loader import Tokens
 from submission.mixer import EVERYWHERE, NO_HINT, Shares, Spoken, joined, offer, settle, shares
 from submission.tune import Weights
-from submission.windows import SlidingModel
+from submission.windows import SlidingModel, members
 
 Floats = npt.NDArray[np.float64]
 CONFIDENCE = 0.99
@@ -44,6 +44,7 @@ def views(
     """
     pieces = built.known_pieces()
     piece_V = torch.from_numpy(pieces.class_V).long()
+    member_V3 = members(piece_V)
     sizes = {"tokens": len(stream_T), "block_tokens": block_tokens}
     old = Experts(MixerConfig(contexts=PUBLISHED), pieces, **sizes)
     own = Experts(built.mixer, pieces, **sizes)
@@ -60,7 +61,7 @@ def views(
         }
         said = {name: one.part(slice(len(block_T))) for name, one in said.items()}
         asked = [block_T[:, None], *(one.token_TE.clamp(min=0).numpy() for one in said.values())]
-        picked = windows.picked(padded_T, first, np.concatenate(asked, axis=1), piece_V).cpu()
+        picked = windows.picked(padded_T, first, np.concatenate(asked, axis=1), member_V3).cpu()
         target_T1 = torch.from_numpy(block_T[:, None].copy())
         for n, (name, one) in enumerate(said.items()):
             hint_logp_TE = picked[:, 1 + 3 * n : 4 + 3 * n]

@@ -13,7 +13,8 @@ validation text.
 - hint at, right: share of positions with a hint; of those whose token the expert counts, how many came true.
 - r, mean r, came true: L6's r in bins against how often the hint came true.
 
-Shapes as in mixer.py. Figures are worked out in mix_evidence.py. Does not judge: no sandbox, no counted bytes, no clock.
+Shapes as in mixer.py; the figures are mix_evidence.py's. Does not judge: no sandbox, no counted bytes, no
+clock.
 """
 
 from __future__ import annotations

@@ -140,7 +140,7 @@ class Scorer:
                 self._stream_T,
                 first + same,
                 token_TK[same:],
-                self._piece_V if self._experts is not None else None,
+                self._member_V3 if self._experts is not None else None,
             )
             logp_TK = torch.cat([logp_TK, more_TK]) if same else more_TK
         # A copy: the tokens may be a view of the stream, where the next question is laid.

@@ -37,11 +37,13 @@ def tune_mixer(
     block_tokens: int = BLOCK_TOKENS,
     now: Callable[[], float] = time.monotonic,
 ) -> Weights | None:
-    """Return weights fitted on held-out train tokens, as far as time allows; None without time or text.
+    """Return weights fitted on held-out train tokens, as far as time allows.
 
-    Hints and rates are those that a scorer would have had. `windows` is the artifact's model where it is
-    ready already.
+    None without time or text, and for designs other than L6, which have no weights. Hints and rates are those
+    that a scorer would have had. `windows` is the artifact's model where it is ready already.
     """
+    if built.mixer.design != "L6":
+        return None
     scorer = Scorer(built, tokens=len(held_out), block_tokens=block_tokens, windows=windows)
     seen = []
     for first in range(0, len(held_out), block_tokens):

@@ -120,20 +120,25 @@ class SlidingModel:
             self.row(empty_T, 0)
 
     def picked(
-        self, stream_T: Tokens, first: int, token_TK: Tokens, group_V: torch.Tensor | None = None
+        self,
+        stream_T: Tokens,
+        first: int,
+        token_TK: Tokens,
+        member_V3: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Return the log-probabilities, (T, K) float64, of tokens at the positions first .. first+T-1.
 
-        With `group_V`, a number 0..2 for each token, three columns more: the log-probability that the token
-        is of each group. Those for position t depend on stream_T[:t] alone; stream_T[first+T-1:] is not
+        With `member_V3`, see `members`, three columns more: the log-probability that the token is of each
+        group. Those for position t depend on stream_T[:t] alone; stream_T[first+T-1:] is not
         read. They lie on the first model's device.
         """
-        parts, done, groups = [], 0, _Groups(group_V)
+        parts, done = [], 0
         for rows_V in self._passes(stream_T, first, len(token_TK)):
             asked_TK = torch.from_numpy(token_TK[done : done + len(rows_V)]).to(rows_V.device)
             picked_TK = rows_V.gather(1, asked_TK)
-            if group_V is not None:
-                picked_TK = torch.cat([picked_TK, groups.log_mass(rows_V)], dim=1)
+            if member_V3 is not None:
+                mass_T3 = log_mass(rows_V, member_V3.to(rows_V.device))
+                picked_TK = torch.cat([picked_TK, mass_T3], dim=1)
             parts.append(picked_TK)
             done += len(rows_V)
         return torch.cat([part.to(self.device) for part in parts])
@@ -165,23 +170,6 @@ class SlidingModel:
                 logits_RV = self._models[which].logits(hidden_RD.float())
                 # float64, so that a row sums to 1 far within what the judge asks.
                 yield logits_RV[rows_T].double().log_softmax(-1)
-
-
-class _Groups:
-    """The log-probability of each of three groups of tokens, on whatever device the rows are."""
-
-    def __init__(self, group_V: torch.Tensor | None) -> None:
-        self._group_V = group_V
-        self._member_V3: dict[torch.device, torch.Tensor] = {}
-
-    def log_mass(self, rows_V: torch.Tensor) -> torch.Tensor:
-        return log_mass(rows_V, self._members(rows_V.device))
-
-    def _members(self, device: torch.device) -> torch.Tensor:
-        if device not in self._member_V3:
-            assert self._group_V is not None
-            self._member_V3[device] = members(self._group_V.to(device))
-        return self._member_V3[device]
 
 
 def members(group_V: torch.Tensor) -> torch.Tensor:

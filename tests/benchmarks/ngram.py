@@ -28,10 +28,8 @@ from __future__ import annotations
 
 import argparse
 import ctypes
-import json
 import statistics
 import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Callable
@@ -47,6 +45,7 @@ from harness.data.shards import read_shard
 from native import counts
 from native.counts import Counts
 from native.words import TokenTables, token_tables
+from tests.benchmarks.tables import show
 
 CONTEXTS = ("token:15", "within:0", "word:3")
 BLOCK_TOKENS = 131_072
@@ -300,23 +299,7 @@ def main() -> None:
         "repeats": options.repeats,
         **measure(stream, table_bytes, options.repeats),
     }
-    if options.json:
-        json.dump(result, sys.stdout, indent=2)
-        print()
-        return
-    for key, value in result.items():
-        if isinstance(value, dict):
-            print(f"{key}, a token")
-            for inner, entry in value.items():
-                print(f"  {inner:<24} {_shown(entry)}")
-        else:
-            print(f"{key:<26} {_shown(value)}")
-
-
-def _shown(value: object) -> str:
-    if isinstance(value, float):
-        return f"{value:,.0f}" if value >= 1e4 else f"{value:,.3g}"
-    return f"{value:,}" if isinstance(value, int) else str(value)
+    show(result, as_json=options.json)
 
 
 if __name__ == "__main__":

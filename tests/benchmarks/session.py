@@ -16,11 +16,9 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import resource
 import statistics
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -38,6 +36,7 @@ from harness.run import Run
 from harness.sandbox import environment
 from harness.sdk import PROTOCOL, Kind
 from harness.session import Channel, ScorerSession, credited_pass, socket_pair
+from tests.benchmarks.tables import show
 
 CONTEST_TOKENS = 62_021_632
 ROOT = Path(__file__).resolve().parents[2]
@@ -249,21 +248,7 @@ def main() -> None:
             result |= {"reference": reference_challenge(folder)}
             result["challenge_overhead"] = result["reference"]["challenge_overhead"]
             result["at_contest_size"] = extrapolate(result["tokens_per_s"])
-    if options.json:
-        json.dump(result, sys.stdout, indent=2)
-        print()
-        return
-    for key, value in result.items():
-        if isinstance(value, dict):
-            print(f"{key}")
-            for inner, entry in value.items():
-                print(f"  {inner:<26} {_shown(entry)}")
-        else:
-            print(f"{key:<28} {_shown(value)}")
-
-
-def _shown(value: object) -> str:
-    return f"{value:,.4g}" if isinstance(value, float) else str(value)
+    show(result, as_json=options.json)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from submission.mixer import NO_HINT
 from submission.model import BOS
 from submission.pack import CorruptBlobError
 from submission.score import Scorer
-from submission.windows import SlidingModel, WindowConfig, cover
+from submission.windows import SlidingModel, WindowConfig, cover, members
 from tests.submission import oracle
 from tests.submission.drawn import Case
 from tests.submission.tiny import PIECES, PRESET, VOCAB, WEIGHTS, of_design, random_artifact
@@ -140,10 +140,10 @@ def test_copies_that_share_the_passes_answer_as_one(stream, copies, stride):
     config = WindowConfig(length=16, stride=stride, batch_windows=2)
     asked_TK = np.stack([stream, stream[::-1]], axis=1).astype(np.int64)
     padded = np.append(stream, 0).astype(np.int64)
-    group_V = torch.from_numpy(PIECES.class_V)
+    member_V3 = members(torch.from_numpy(PIECES.class_V))
     one, several = (
         SlidingModel([ARTIFACT.build() for _ in range(count)], config).picked(
-            padded, 0, asked_TK, group_V
+            padded, 0, asked_TK, member_V3
         )
         for count in (1, copies)
     )
@@ -174,7 +174,7 @@ def test_the_masses_of_groups_are_sums_over_the_row(stream, at):
     padded = np.append(stream, 0).astype(np.int64)
     at %= len(stream)
     asked_TK = padded[at : at + 1, None]
-    picked = windows.picked(padded, at, asked_TK, torch.from_numpy(PIECES.class_V))
+    picked = windows.picked(padded, at, asked_TK, members(torch.from_numpy(PIECES.class_V)))
     p_V = windows.row(padded, at).exp().numpy()
     sums = np.bincount(PIECES.class_V, weights=p_V, minlength=3)
     assert np.allclose(picked[0, 1:].exp(), sums, atol=CLOSE)
@@ -204,15 +204,30 @@ WITHOUT_AND_WITH = pytest.mark.parametrize(
 )
 
 
+def test_classes_are_summed_for_the_mixer_alone(monkeypatch):
+    """Their masses are a pass over the vocabulary: not for a scorer that mixes nothing."""
+    asked = []
+    real = SlidingModel.picked
+
+    def spied(self, stream_T, first, token_TK, member_V3=None):
+        asked.append(member_V3 is not None)
+        return real(self, stream_T, first, token_TK, member_V3)
+
+    monkeypatch.setattr(SlidingModel, "picked", spied)
+    for mixer in (True, False):
+        scorer(mixer=mixer).score(np.arange(9, dtype=np.uint32))
+    assert asked == [True, False]
+
+
 @WITHOUT_AND_WITH
 def test_a_question_that_differs_in_its_last_token_costs_that_token(which, monkeypatch):
     """Nor does a block that was scored cost anything once it is accepted: L5 learns from what is kept."""
     asked = []
     real = SlidingModel.picked
 
-    def counted(self, stream_T, first, token_TK, group_V=None):
+    def counted(self, stream_T, first, token_TK, member_V3=None):
         asked.append(len(token_TK))
-        return real(self, stream_T, first, token_TK, group_V)
+        return real(self, stream_T, first, token_TK, member_V3)
 
     monkeypatch.setattr(SlidingModel, "picked", counted)
     mine, block = scorer(*which), np.arange(40, dtype=np.uint32) % 7

@@ -14,7 +14,7 @@ from submission.mixer import EVERYWHERE, NO_HINT, joined, logit, offer, settle
 from submission.score import Scorer
 from submission.tune import fit, fit_weights, tune_mixer
 from tests.submission.drawn import evidence
-from tests.submission.tiny import VOCAB, random_artifact
+from tests.submission.tiny import VOCAB, of_design, random_artifact
 
 DRAWN = pytest.mark.parametrize("seed", range(5))
 """For what is true of most draws: a property would find the one in a thousand where it is not."""
@@ -163,6 +163,11 @@ def test_weights_are_those_of_the_share_and_the_rate():
 # The stream that tuning plays.
 
 TEXT = np.tile(np.random.default_rng(0).permutation(VOCAB), 10).astype(np.uint16)
+
+
+def test_designs_without_weights_are_not_tuned():
+    built = of_design("L5")
+    assert tune_mixer(built, TEXT, until_s=1.0, now=lambda: 0.0) is None
 
 
 def test_without_time_or_text_there_are_no_weights():
