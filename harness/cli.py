@@ -21,6 +21,7 @@ COMMANDS = {
     "data": ("harness.commands.data", "data", "Build and verify data folders."),
     "baseline": ("harness.commands.baseline", "baseline", "Make a baseline of a finished run."),
     "report": ("harness.commands.report", "report", "Judge a run's evidence again and show it."),
+    "selftest": ("harness.commands.selftest", "selftest", "Try the attack corpus on this machine."),
 }
 
 

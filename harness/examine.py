@@ -22,7 +22,8 @@ from harness import control
 from harness.challenge import Examination, Row, merge
 from harness.clock import Deadline, Stopwatch
 from harness.draws import new_secret
-from harness.phases import Context, Started, explained, loaded, wait_ready
+from harness.launch import Context, Started, explained
+from harness.phases import loaded, wait_ready
 from harness.questions import Subject
 from harness.ruleset import Ruleset
 from harness.session import OutOfTime, ScorerSession

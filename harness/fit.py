@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from harness import manifest, ruleset
 from harness.errors import ManifestError, UsageError
-from harness.process import resolve
+from harness.sandbox.programs import resolve
 
 
 def check_fit(mine: manifest.Manifest, rules: ruleset.Ruleset, folder: Path) -> None:

@@ -1,49 +1,60 @@
 """The keeper: a small process between the judge and one submission's process tree.
 
-Run as `python -I -S keeper.py CONTROL_FD POLICY_JSON -- COMMAND...`, never imported by the judge's commands.
-It exists so that "every process of this submission" has a meaning: the keeper is a subreaper, so whatever the
-command forks, daemons that fork twice and call setsid included, stays below it and dies with it.
+Run as `python -I -S -B keeper.py CONTROL_FD`, never imported by the judge's commands. It exists so that
+"every process of this submission" has a meaning: the keeper is a subreaper, so whatever the command forks,
+daemons that fork twice and call setsid included, stays below it and dies with it.
 
-  judge                keeper                      command
-    | start, control fd  |                            |
-    |------------------->| subreaper, fork            |
-    |                    |--------------------------->| setsid, limits, exec
-    |                    | pumps stdout and stderr into capped logs
-    |      "exited"      |<---------------------------| the command itself ended
+  judge                keeper                      shim, in the cell          command
+    | policy             |                            |                          |
+    |------------------->| control group, fork        |                          |
+    |                    |--------------------------->| closes the doors, fork   |
+    |                    | pumps stdout and stderr    |------------------------->|
+    |                    | into capped logs; watches memory and disk             |
+    |      "exited"      |<---------------------------|<-------------------------|
     |<-------------------| waits for what it left behind
     |       "kill"       |
-    |------------------->| SIGKILL, again and again until nothing is left
+    |------------------->| by the strongest switch, until nothing is left
     |       "gone"       |
-    |<-------------------|
+    |<-------------------| deletes the control group
 
-If the judge dies, the control socket closes and the keeper sweeps and ends: nothing survives. The order of
-calls in the child matters: the parent-death signal comes after setsid and is checked against a parent that
-died before it was set; limits come last, since they could stop the calls before them.
+If the judge dies, the control socket closes; the keeper sweeps, deletes the folders that were this phase's
+alone, and ends: nothing survives.
 
-Standard library alone. Does not isolate: no namespace, no user of its own, no network rule. What a process of
-the same user can do to this one (kill it, say) is reported by the judge as a guarantee that is not held.
+Standard library alone. How the command is kept in its cell is harness.sandbox's business; what holds on this
+machine is in the report.
 """
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import json
 import os
 import resource
 import selectors
+import shutil
 import signal
 import socket
+import stat
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
+if __name__ == "__main__":
+    # Started apart from everything that is installed: the judge's own package is found from here.
+    sys.path.append(str(Path(__file__).parents[1]))
+
+from harness.sandbox import shim
+from harness.sandbox.groups import Group
+from harness.sandbox.shim import descendants
+from harness.sandbox.watch import Excess, Watch
+
 PR_SET_PDEATHSIG = 1
-PR_SET_CHILD_SUBREAPER = 36
-PR_SET_NO_NEW_PRIVS = 38
 SWEEP_S = 10.0
 """How long a sweep goes on before the keeper reports survivors instead."""
+SHIM_S = 2.0
+"""How long the shim's own switch is given before the sweep takes the shim too."""
+WATCH_S = 0.25
 
 
 class CappedLog:
@@ -86,111 +97,74 @@ class CappedLog:
             self._file.write(data)
 
 
-def _prctl(option: int, value: int) -> None:
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(option, value, 0, 0, 0):
-        raise OSError(ctypes.get_errno(), f"prctl {option}")
-
-
-def _become(policy: dict[str, Any], command: list[str], keeper: int) -> None:
-    """Turn this forked child into the command; returns only by raising."""
-    os.setsid()
-    _prctl(PR_SET_NO_NEW_PRIVS, 1)
-    _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != keeper:
-        os._exit(125)
-    with contextlib.suppress(OSError):  # the submission goes first when memory runs out
-        Path("/proc/self/oom_score_adj").write_text("1000")
-    for number in range(1, signal.NSIG):
-        with contextlib.suppress(OSError, ValueError):
-            signal.signal(number, signal.SIG_DFL)
-    os.closerange(3, 1 << 16)
-    os.chdir(policy["cwd"])
-    for name, (soft, hard) in policy["limits"].items():
-        which = getattr(resource, name)
-        _, ceiling = resource.getrlimit(which)
-        if ceiling != resource.RLIM_INFINITY:
-            soft, hard = min(soft, ceiling), min(hard, ceiling)
-        resource.setrlimit(which, (soft, hard))
-    os.execve(command[0], command, policy["env"])
-
-
-def _parents() -> dict[int, int]:
-    """Return parent by process, for every process that can be seen."""
-    parents = {}
-    for name in os.listdir("/proc"):
-        if name.isdigit():
-            # The name in parentheses may hold anything, a closing parenthesis included.
-            with contextlib.suppress(OSError, IndexError, ValueError):
-                stat = Path(f"/proc/{name}/stat").read_bytes()
-                parents[int(name)] = int(stat[stat.rindex(b")") + 2 :].split()[1])
-    return parents
-
-
-def descendants(root: int) -> list[int]:
-    """Return every process below `root`, in no order."""
-    parents = _parents()
-    below = {root}
-    found: list[int] = []
-    grew = True
-    while grew:
-        fresh = [pid for pid, parent in parents.items() if parent in below and pid not in below]
-        below.update(fresh)
-        found += fresh
-        grew = bool(fresh)
-    return found
-
-
 class Keeper:
     """Watches one command and everything it starts."""
 
-    def __init__(self, control: socket.socket, policy: dict[str, Any], command: list[str]) -> None:
+    def __init__(self, control: socket.socket, policy: dict[str, Any], told: bytes) -> None:
         self._control = control
         self._policy = policy
-        self._command = command
+        self._group = Group.from_json(policy["group"]) if policy["group"] else None
+        self._watch = Watch(policy["watch"], self._group)
         self._logs: dict[int, CappedLog] = {}
         self._root = 0
+        self._report = -1
+        self._kill = -1
+        self._heard = b""
+        self._started = False
         self._status: int | None = None
-        self._killed = 0
-        self._dying = False
+        self._dying = told == b"kill"
+        self._judge_gone = False
+        self._shim_killed = False
+        self._excess: Excess | None = None
 
     def run(self) -> None:
         """Start the command; return when nothing of it is left."""
-        _prctl(PR_SET_CHILD_SUBREAPER, 1)
+        shim.control(shim.PR_SET_CHILD_SUBREAPER, 1)
         wake_read, wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.signal(signal.SIGTERM, self._on_term)
-        _prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        shim.control(PR_SET_PDEATHSIG, signal.SIGTERM)
         self._start()
         selector = selectors.DefaultSelector()
         selector.register(self._control, selectors.EVENT_READ)
-        selector.register(wake_read, selectors.EVENT_READ)
-        for descriptor in self._logs:
+        for descriptor in (wake_read, self._report, *self._logs):
             selector.register(descriptor, selectors.EVENT_READ)
+        watched_at = time.monotonic()
         try:
             while self._reap() and not self._dying:
-                for key, _ in selector.select(timeout=1.0):
+                for key, _ in selector.select(timeout=WATCH_S):
                     if key.fd in self._logs:
                         self._pump(key.fd, selector)
                     elif key.fd == wake_read:
                         os.read(wake_read, 512)
+                    elif key.fd == self._report:
+                        self._hear(selector)
                     else:
                         self._listen()
+                if time.monotonic() - watched_at >= WATCH_S:
+                    self._look()
+                    watched_at = time.monotonic()
         finally:
             # Whatever went wrong here, the sweep is the last thing that happens.
             self._sweep()
         self._finish()
 
+    def _look(self) -> None:
+        self._excess = self._watch.exceeded(descendants(os.getpid()))
+        self._dying = self._dying or self._excess is not None
+
     def _listen(self) -> None:
         try:
-            self._dying = self._control.recv(64) in (b"", b"kill")
+            heard = self._control.recv(64)
         except OSError:
             # The judge died with words of ours unread, which resets the connection.
-            self._dying = True
+            heard = b""
+        self._judge_gone = not heard
+        self._dying = heard in (b"", b"kill")
 
     def _on_term(self, *_: object) -> None:
-        self._dying = True
+        self._judge_gone = self._dying = True
 
     def _start(self) -> None:
         streams = {}
@@ -199,22 +173,72 @@ class Keeper:
             os.set_blocking(read, False)
             self._logs[read] = CappedLog(self._policy[name], self._policy["log_cap_bytes"])
             streams[target] = write
-        keeper = os.getpid()
+        self._report, report = os.pipe2(os.O_CLOEXEC)
+        kill, self._kill = os.pipe2(os.O_CLOEXEC)
         self._root = os.fork()
         if self._root == 0:
             try:
                 for target, write in streams.items():
                     os.dup2(write, target)
-                _become(self._policy, self._command, keeper)
+                os.close(self._kill)
+                os.close(self._report)
+                self._become_shim(report, kill)
             except BaseException as error:
-                os.write(2, f"cannot start {self._command[0]}: {error}\n".encode())
-            os._exit(126)
-        for write in streams.values():
-            os.close(write)
+                os.write(2, f"cannot start the cell: {error}\n".encode())
+            os._exit(shim.CANNOT_START)
+        for descriptor in (*streams.values(), report, kill):
+            os.close(descriptor)
         # The judge must see the end of the conversation when the command ends, not when the keeper does.
         null = os.open(os.devnull, os.O_RDWR)
         os.dup2(null, 0)
         self._say(event="started", pid=self._root)
+
+    def _become_shim(self, report: int, kill: int) -> None:
+        """Turn this forked child into the shim; returns only by raising."""
+        os.setsid()
+        self._control.close()
+        if self._group is not None:
+            self._group.join()
+        with contextlib.suppress(OSError):  # the submission goes first when memory runs out
+            Path("/proc/self/oom_score_adj").write_text("1000")
+        channel = os.dup(0)
+        policy = {**self._policy["cell"], "channel": channel, "report": report, "kill": kill}
+        if not self._policy["start"]:
+            os._exit(shim.run(policy, report, kill))
+        file = os.memfd_create("policy")
+        os.write(file, json.dumps(policy).encode())
+        os.lseek(file, 0, os.SEEK_SET)
+        for descriptor in (file, channel, report, kill):
+            os.set_inheritable(descriptor, True)
+        null = os.open(os.devnull, os.O_RDWR)
+        os.dup2(null, 0)
+        start = [*self._policy["start"], str(file)]
+        os.execve(start[0], start, {})
+
+    def _hear(self, selector: selectors.BaseSelector | None = None) -> None:
+        """Take what the shim says."""
+        data = os.read(self._report, 4096)
+        if not data and selector is not None:
+            selector.unregister(self._report)
+        *lines, self._heard = (self._heard + data).split(b"\n")
+        for line in lines:
+            message = json.loads(line)
+            if message["event"] == "started":
+                self._started = True
+            elif message["event"] == "exited":
+                self._ended(message["status"])
+
+    def _ended(self, status: int) -> None:
+        """Tell the judge that the command itself has ended, and how many processes it left behind."""
+        if self._status is None:
+            self._status = status
+            ours = {self._root, *((self._policy["start"] and self._inner()) or ())}
+            left = [pid for pid in descendants(os.getpid()) if pid not in ours and not _dead(pid)]
+            self._say(event="exited", status=status, left=len(left))
+
+    def _inner(self) -> list[int]:
+        """Return the shim inside bubblewrap: its only child."""
+        return _children(self._root)
 
     def _pump(self, descriptor: int, selector: selectors.BaseSelector | None = None) -> bool:
         """Move some bytes of a stream to its log; return whether there were any."""
@@ -232,24 +256,45 @@ class Keeper:
         """Collect the dead; return whether anybody is left."""
         while True:
             try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
+                pid, _ = os.waitpid(-1, os.WNOHANG)
             except ChildProcessError:
                 return False
             if pid == 0:
                 return True
             if pid == self._root:
-                self._status = os.waitstatus_to_exitcode(status)
-                left = [p for p in descendants(os.getpid()) if p != pid]
-                self._say(event="exited", status=self._status, left=len(left))
+                self._drain_report()
+                if self._started and self._status is None:
+                    # Killed, most likely by its own command, before it could say how that ended.
+                    self._shim_killed = True
+                    self._dying = True
+
+    def _drain_report(self) -> None:
+        os.set_blocking(self._report, False)
+        with contextlib.suppress(BlockingIOError):
+            self._hear()
 
     def _sweep(self) -> None:
         until = time.monotonic() + SWEEP_S
+        if self._reap():
+            self._strong_switch()
         while self._reap() and time.monotonic() < until:
             for pid in descendants(os.getpid()):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
-                    self._killed += 1
             time.sleep(0.001)
+
+    def _strong_switch(self) -> None:
+        """Kill by what a bomb that forks faster than a list is walked cannot outrun."""
+        switch = self._policy["switch"]
+        if self._group is not None:
+            self._group.kill()
+        if switch == "user":
+            _kill_user(self._policy["cell"]["user"])
+        elif switch == "scope":
+            os.close(self._kill)
+            until = time.monotonic() + SHIM_S
+            while self._reap() and _exists(self._root) and time.monotonic() < until:
+                time.sleep(0.001)
 
     def _finish(self) -> None:
         for descriptor, log in self._logs.items():
@@ -260,11 +305,25 @@ class Keeper:
                     break
             log.close()
         usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+        if self._excess is None:
+            # A process that the kernel killed a moment ago may have been the last.
+            self._excess = self._watch.exceeded([])
+        peak = self._group.peak_bytes() if self._group else None
+        if self._group is not None:
+            self._group.remove()
+        if self._policy["switch"] == "user":
+            _delete_shared_memory(self._policy["cell"]["user"])
+        if self._judge_gone:
+            for folder in self._policy["private"]:
+                _delete(Path(folder))
         self._say(
             event="gone",
+            began=self._started,
             status=self._status,
+            shim_killed=self._shim_killed,
             survivors=len(descendants(os.getpid())),
-            swept=self._dying,
+            excess=self._excess,
+            peak_group_bytes=peak,
             peak_rss_mb=usage.ru_maxrss / 1024,
             cpu_s=usage.ru_utime + usage.ru_stime,
         )
@@ -274,10 +333,72 @@ class Keeper:
             self._control.sendall(json.dumps(message).encode() + b"\n")
 
 
+def _kill_user(user: int) -> None:
+    """Kill every process of a user that is this cell's alone; the caller must be root."""
+    killer = os.fork()
+    if killer == 0:
+        with contextlib.suppress(OSError):
+            os.setresuid(user, user, user)
+            os.kill(-1, signal.SIGKILL)
+        os._exit(0)
+    os.waitpid(killer, 0)
+
+
+def _delete_shared_memory(user: int) -> None:
+    with contextlib.suppress(OSError):
+        for entry in os.scandir("/dev/shm"):
+            if entry.stat(follow_symlinks=False).st_uid == user:
+                _delete(Path(entry.path))
+
+
+def _delete(path: Path) -> None:
+    """Delete a file or a folder of a submission's, unreadable parts included, without following links."""
+
+    def open_up(function: Any, failed: str, _: Any) -> None:
+        with contextlib.suppress(OSError):
+            Path(failed).parent.chmod(stat.S_IRWXU)
+            if not Path(failed).is_symlink() and Path(failed).is_dir():
+                Path(failed).chmod(stat.S_IRWXU)
+                shutil.rmtree(failed, ignore_errors=True)
+            else:
+                Path(failed).unlink()
+
+    if path.is_symlink() or path.is_file():
+        with contextlib.suppress(OSError):
+            path.unlink()
+    elif path.exists():
+        shutil.rmtree(path, onerror=open_up)
+
+
+def _children(pid: int) -> list[int]:
+    with contextlib.suppress(OSError):
+        return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return []
+
+
+def _exists(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists()
+
+
+def _dead(pid: int) -> bool:
+    """Return whether a process is a zombie that nobody has collected yet."""
+    with contextlib.suppress(OSError, IndexError):
+        line = Path(f"/proc/{pid}/stat").read_bytes()
+        return line[line.rindex(b")") + 2 :].split()[0] == b"Z"
+    return True
+
+
 def main(arguments: list[str]) -> None:
-    """Run the keeper from its command line: CONTROL_FD, POLICY_JSON, --, command."""
+    """Run the keeper from its command line: CONTROL_FD, over which one line of JSON comes first."""
     control = socket.socket(fileno=int(arguments[0]))
-    Keeper(control, json.loads(arguments[1]), arguments[3:]).run()
+    words = b""
+    while b"\n" not in words:
+        heard = control.recv(1 << 16)
+        if not heard:
+            return
+        words += heard
+    line, _, more = words.partition(b"\n")
+    Keeper(control, json.loads(line), told=more).run()
 
 
 if __name__ == "__main__":

@@ -20,6 +20,10 @@ FILE_NAME = "submission.toml"
 
 SKIPPED = frozenset({"__pycache__", "node_modules"})
 """Folders of a submission that are never copied; neither is anything whose name starts with a dot."""
+MAX_BYTES = 64 << 10
+"""Most bytes of the file: more than any submission needs, and few enough to read from a stranger."""
+MAX_LINE_DOTS = 256
+"""Most dots of one line: tomllib keeps every beginning of a dotted key, gigabytes for one of 80 kB."""
 MAX_START_BYTES = 16 << 10
 """Most bytes of one command line with its environment: a kernel takes 128 KiB as one argument."""
 
@@ -37,6 +41,8 @@ class Train(_Section, frozen=True):
 
     command: Command
     env: dict[str, str] = msgspec.field(default_factory=dict)
+    loopback: bool = False
+    """Whether its processes talk to one another over TCP on 127.0.0.1, as torchrun's do."""
 
 
 class ArtifactFiles(_Section, frozen=True):
@@ -56,6 +62,7 @@ class ScoreCommand(_Section, frozen=True):
     predict: bool = True
     """Whether the scorer answers `predict`; the ruleset may require it."""
     env: dict[str, str] = msgspec.field(default_factory=dict)
+    loopback: bool = False
 
 
 class Manifest(_Section, frozen=True):
@@ -83,7 +90,10 @@ def load(folder: Path) -> Manifest:
     """
     path = folder / FILE_NAME
     try:
-        text = path.read_text("utf-8")
+        with path.open("rb") as file:  # it may be a link to something without an end
+            data = file.read(MAX_BYTES + 1)
+        _refuse_long(len(data), str(path))
+        text = data.decode()
     except FileNotFoundError:
         raise ManifestError(
             f"{path}: no such file; a submission is a folder with a {FILE_NAME}"
@@ -106,20 +116,30 @@ def parse(text: str, origin: str) -> Manifest:
 
     Raises ManifestError.
     """
+    _refuse_long(len(text.encode("utf-8", "surrogatepass")), origin)
+    if any(line.count(".") > MAX_LINE_DOTS for line in text.split("\n")):
+        raise ManifestError(f"{origin}: more than {MAX_LINE_DOTS} dots in one line; break the line")
     try:
         raw = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # TOML, a number too long, nested too deep
         raise ManifestError(f"{origin}: not TOML: {error}") from None
     try:
         manifest = msgspec.convert(raw, Manifest)
     except msgspec.ValidationError as error:
         raise ManifestError(f"{origin}: {error}{_suggest(str(error))}") from None
-    if manifest.package and not manifest.package.isidentifier():
-        raise ManifestError(f"{origin}: package {manifest.package!r} is not a Python name; use one")
+    package = manifest.package
+    problem = path_problem(package) if package.isidentifier() else "is not a Python name; use one"
+    if package and problem:
+        raise ManifestError(f"{origin}: package {package!r} {problem}")
     _check_paths(manifest, origin)
     _check_places(manifest, origin)
     _check_starts(manifest, origin)
     return manifest
+
+
+def _refuse_long(size_bytes: int, origin: str) -> None:
+    if size_bytes > MAX_BYTES:
+        raise ManifestError(f"{origin}: more than {MAX_BYTES} bytes; put what is long into a file")
 
 
 def _check_paths(manifest: Manifest, origin: str) -> None:

@@ -10,66 +10,22 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from checks.contract import Breach, Credited, Outcome, PhaseTime
-from harness import journal, sdk
+from checks.contract import Credited, Outcome, PhaseTime
+from harness import journal
 from harness.clock import Deadline, Stopwatch
 from harness.handover import Handover
-from harness.manifest import Manifest
-from harness.process import Tree
-from harness.ruleset import Phases
-from harness.sandbox import environment
+from harness.launch import CLOSE_S, Context, Started, exit_detail, explained, started
 from harness.sdk import Kind
-from harness.seal import remove
-from harness.session import (
-    Channel,
-    OutOfTime,
-    ProtocolBreach,
-    ScorerSession,
-    credited_pass,
-    socket_pair,
-)
-
-CLOSE_S = 2.0
-"""How long a scorer may take to end by itself after `close`; nothing depends on it."""
-
-
-class Listener(Protocol):
-    """Somebody who watches a run."""
-
-    def phase(self, seed: int, phase: str, budget_s: float) -> None:
-        """A phase begins."""
-
-    def progress(self, done: int, total: int, note: str) -> None:
-        """Something moved within the phase."""
-
-    def ended(self, seed: int, time: PhaseTime) -> None:
-        """A phase is over."""
-
-    def note(self, text: str) -> None:
-        """Say one line."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Context:
-    """What all phases of a run share."""
-
-    manifest: Manifest
-    phases: Phases
-    vocab_size: int
-    cap_bytes: int
-    """What the sealed artifact may have: the ruleset's cap, less a tokenizer that it counts beside."""
-    passed_env: Mapping[str, str]
-    listener: Listener
+from harness.session import OutOfTime, ProtocolBreach, ScorerSession, credited_pass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,65 +46,6 @@ class Scored:
     credited: Credited | None
 
 
-@dataclass(slots=True, kw_only=True)
-class Started:
-    """A running process with its channel."""
-
-    tree: Tree
-    channel: Channel
-    logs: Path
-
-    def last_words(self) -> str:
-        """Return the last line of stderr, cut to 300 characters: for people, never for a verdict."""
-        try:
-            lines = Path(f"{self.logs}.stderr").read_text("utf-8", "replace").split("\n")
-        except OSError:
-            return ""
-        spoken = [line.strip() for line in lines if line.strip()]
-        return spoken[-1][:300] if spoken else ""
-
-
-@contextmanager
-def started(
-    context: Context,
-    command: tuple[str, ...],
-    env: Mapping[str, str],
-    *,
-    cwd: Path,
-    work: Path,
-    logs: Path,
-    opening: dict[str, Any],
-    copied: bool = False,
-) -> Iterator[Started]:
-    """Start a process of the submission and send it `open`; on leaving, every process of it is dead.
-
-    HOME and TMPDIR are new folders below `work` and are deleted afterwards; so is the copy of `cwd` that the
-    process is started in where `copied` says so.
-    """
-    work.mkdir(parents=True, exist_ok=True)
-    logs.parent.mkdir(parents=True, exist_ok=True)
-    # One name for all: a process cannot tell by its paths which of the phase's processes it is.
-    private = work / "phase"
-    remove(private)
-    private.mkdir()
-    try:
-        for name in ("home", "tmp"):
-            (private / name).mkdir()
-        if copied:
-            cwd = shutil.copytree(cwd, private / "artifact")
-        whole_env = {**environment(private / "home", private / "tmp", context.passed_env), **env}
-        ours, theirs = socket_pair()
-        with ours, Tree(command, cwd=cwd, env=whole_env, logs=logs, channel=theirs) as tree:
-            channel = Channel(ours)
-            channel.deadline = Deadline(context.phases.answer_s)
-            # A process that is gone already is noticed when it does not say `ready`.
-            with contextlib.suppress(ProtocolBreach, OutOfTime):
-                channel.send_json(Kind.OPEN, {"protocol": sdk.PROTOCOL, **opening})
-            yield Started(tree=tree, channel=channel, logs=logs)
-    finally:
-        remove(private)
-
-
 def wait_ready(run: Started, phase: str, budget_s: float, watch: Stopwatch) -> PhaseTime:
     """Wait for `ready`; return how the phase from exec to `ready` went."""
     run.channel.deadline = Deadline(budget_s - watch.elapsed_s)
@@ -161,7 +58,7 @@ def wait_ready(run: Started, phase: str, budget_s: float, watch: Stopwatch) -> P
     except ProtocolBreach as broken:
         closed = broken.breach.kind == "closed"
         outcome = Outcome.EXITED if closed else Outcome.BREACH
-        detail = _exit_detail(run, "before it said `ready`") if closed else broken.breach.message
+        detail = exit_detail(run, "before it said `ready`") if closed else broken.breach.message
     return PhaseTime(
         phase=phase,
         budget_s=budget_s,
@@ -194,12 +91,12 @@ def train(
     cwd = code.parent if manifest.package else code
     with started(
         context,
-        manifest.train.command,
-        manifest.train.env,
+        manifest.train,
         cwd=cwd,
         work=work,
         logs=logs,
         opening=opening,
+        writable=(cwd, output),
     ) as run:
         setup = wait_ready(run, "setup", budgets.setup_s, watch)
         context.listener.ended(seed, setup)
@@ -242,10 +139,10 @@ def _train_clock(context: Context, run: Started, output: Path, handover: Handove
                 f"the command itself had ended with status {ended}, but {run.tree.left_behind} of its "
                 "processes ran on until they were killed at the deadline"
             )
-    elif status == 0:
+    elif status == 0 and run.tree.excess is None:
         outcome, detail = Outcome.DONE, ""
     else:
-        outcome, detail = Outcome.EXITED, _exit_detail(run, "")
+        outcome, detail = Outcome.EXITED, exit_detail(run, "")
     return PhaseTime(
         phase="train",
         budget_s=budget_s,
@@ -321,7 +218,7 @@ def _score_time(context: Context, run: Started, credited: Credited, wall_s: floa
     elif credited.breach is not None:
         closed = credited.breach.kind == "closed"
         outcome = Outcome.EXITED if closed else Outcome.BREACH
-        detail = _exit_detail(run, "") if closed else credited.breach.message
+        detail = exit_detail(run, "") if closed else credited.breach.message
     return PhaseTime(
         phase="score",
         budget_s=context.phases.score_s,
@@ -343,8 +240,7 @@ def loaded(
     manifest = context.manifest
     with started(
         context,
-        manifest.score.command,
-        manifest.score.env,
+        manifest.score,
         cwd=sealed,
         work=work,
         logs=logs,
@@ -374,23 +270,3 @@ def _not_started(phase: str, budget_s: float) -> PhaseTime:
     return PhaseTime(
         phase=phase, budget_s=budget_s, grace_s=0.0, wall_s=0.0, outcome=Outcome.NOT_STARTED
     )
-
-
-def explained(run: Started, breach: Breach) -> Breach:
-    """Return the breach with how the process ended and its last line, where it ended instead of answering."""
-    if breach.kind != "closed":
-        return breach
-    return replace(breach, message=f"{breach.message}: {_exit_detail(run, '')}")
-
-
-def _exit_detail(run: Started, when: str) -> str:
-    """Say how the command ended, in one clause, with the last line it wrote."""
-    run.tree.wait_exited(Deadline(CLOSE_S))
-    status = run.tree.exit_status
-    ended = "it closed the channel" if status is None else f"it ended with status {status}"
-    if run.tree.keeper_killed:
-        ended = (
-            "its keeper was killed from outside, most likely by itself, and everything was swept"
-        )
-    words = run.last_words()
-    return f"{ended} {when}".strip() + (f"; its last line: {words}" if words else "")

@@ -11,86 +11,60 @@ import contextlib
 import ctypes
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from harness import keeper as keeper_file
 from harness.clock import Deadline
-from harness.errors import JudgeError, ManifestError
+from harness.errors import JudgeError
+from harness.sandbox import shim
+from harness.sandbox.groups import Group
 
 LOG_CAP_BYTES = 4 << 20
 PATIENCE_S = keeper_file.SWEEP_S + 5.0
 """How long a keeper may take to sweep before the judge kills it and sweeps by itself."""
-LIMITS: dict[str, tuple[int, int]] = {
-    "RLIMIT_CORE": (0, 0),
-    "RLIMIT_NOFILE": (65536, 65536),
-}
-PATH = f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"
-"""The submission's PATH: the judge's own interpreter first, so that `python` means that one."""
-
-
-def resolve(command: Sequence[str], cwd: Path) -> list[str]:
-    """Return the command with its program as an absolute path.
-
-    Raises ManifestError where there is no such program.
-    """
-    program = command[0]
-    if "/" in program:
-        found = str(cwd / program) if (cwd / program).is_file() else None
-    else:
-        found = shutil.which(program, path=PATH)
-    if found is None:
-        raise ManifestError(
-            f"command {program!r}: no such program; `python` is the judge's interpreter"
-        )
-    return [found, *command[1:]]
 
 
 class Tree:
     """One running command, its keeper, and what the keeper said of it."""
 
-    def __init__(
-        self,
-        command: Sequence[str],
-        *,
-        cwd: Path,
-        env: Mapping[str, str],
-        logs: Path,
-        channel: socket.socket,
-    ) -> None:
-        """Start the command with `channel` as its standard input; logs become LOGS.stdout and LOGS.stderr.
+    def __init__(self, policy: Mapping[str, Any], *, logs: Path, channel: socket.socket) -> None:
+        """Start what a cell's `policy` says with `channel` as its standard input.
 
-        `channel` is closed on this side, so that the end of the conversation can be seen.
+        Its streams become LOGS.stdout and LOGS.stderr. `channel` is closed on this side, so that the end of
+        the conversation can be seen.
         """
         become_subreaper()
         self._before = _children()
-        policy = {
-            "cwd": str(cwd),
-            "env": dict(env),
-            "limits": LIMITS,
+        self._logs = logs
+        self._group = Group.from_json(policy["group"]) if policy["group"] else None
+        whole = {
+            **policy,
             "stdout": f"{logs}.stdout",
             "stderr": f"{logs}.stderr",
             "log_cap_bytes": LOG_CAP_BYTES,
         }
         with channel:
-            self._keeper, self._control = _start(resolve(command, cwd), policy, channel)
+            self._keeper, self._control = _start(whole, channel)
         self._buffer = b""
+        self._asked_to_kill = False
         self.exit_status: int | None = None
         """Of the command itself: 0 or more, or minus a signal; None while it runs or if it was swept."""
         self.left_behind = 0
         """Processes still alive when the command itself ended."""
         self.gone = False
         self.keeper_killed = False
-        """Whether a process of the judge's own user ended the keeper."""
+        """Whether a process that could signal it ended the keeper, or its shim."""
         self.survivors = 0
         self.peak_rss_mb: float | None = None
+        self.excess: str | None = None
+        """Which limit it exceeded, as a clause that follows "it"."""
 
     def __enter__(self) -> Self:
         """Return the tree."""
@@ -130,6 +104,7 @@ class Tree:
         Raises JudgeError where something survives SIGKILL: the machine, not the submission, is at fault.
         """
         if not self.gone:
+            self._asked_to_kill = True
             with contextlib.suppress(OSError):
                 self._control.send(b"kill")
             # A process of our own user may have stopped the keeper.
@@ -173,6 +148,24 @@ class Tree:
             self.gone = True
             self.survivors = message["survivors"]
             self.peak_rss_mb = message["peak_rss_mb"] or None
+            self.keeper_killed = message["shim_killed"]
+            if message["excess"] is not None:
+                by_submission, says = message["excess"]
+                if not by_submission:
+                    raise JudgeError(f"the submission {says}; make room and resume the run")
+                self.excess = says
+            if not message["began"] and not self._asked_to_kill:
+                raise JudgeError(
+                    f"the sandbox could not be started: {self._last_words()}; `harness doctor` says what "
+                    "works on this machine"
+                )
+
+    def _last_words(self) -> str:
+        try:
+            lines = Path(f"{self._logs}.stderr").read_text("utf-8", "replace").strip().splitlines()
+        except OSError:
+            lines = []
+        return lines[-1][:300] if lines else "its first process was killed"
 
     def _sweep_orphans(self) -> None:
         """Kill the processes that fell to the judge when their keeper was killed."""
@@ -181,28 +174,29 @@ class Tree:
         patience = Deadline(keeper_file.SWEEP_S)
         while (orphans := _children() - self._before - {self._keeper.pid}) and not patience.passed:
             for orphan in orphans:
-                for pid in (orphan, *keeper_file.descendants(orphan)):
+                for pid in (orphan, *shim.descendants(orphan)):
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(pid, signal.SIGKILL)
                 with contextlib.suppress(ChildProcessError):
                     os.waitpid(orphan, os.WNOHANG)
         self.survivors = len(orphans)
         self.gone = True
+        if self._group is not None:
+            self._group.kill()
+            self._group.remove()
 
 
 def _start(
-    command: list[str], policy: dict[str, Any], channel: socket.socket
+    policy: dict[str, Any], channel: socket.socket
 ) -> tuple[subprocess.Popen[bytes], socket.socket]:
-    """Start a keeper with the command; return it and the judge's end of the control socket."""
+    """Start a keeper and tell it the policy; return it and the judge's end of the control socket."""
     ours, theirs = socket.socketpair()
     try:
         with theirs:
             keeper = subprocess.Popen(
                 [
                     sys.executable,
-                    *("-I", "-S", "-B", keeper_file.__file__),
-                    *(str(theirs.fileno()), json.dumps(policy), "--"),
-                    *command,
+                    *("-I", "-S", "-B", keeper_file.__file__, str(theirs.fileno())),
                 ],
                 stdin=channel.fileno(),
                 stdout=subprocess.DEVNULL,
@@ -211,6 +205,8 @@ def _start(
                 env={},
                 start_new_session=True,
             )
+        with contextlib.suppress(OSError):  # a keeper that is dead is noticed when it says nothing
+            ours.sendall(json.dumps(policy).encode() + b"\n")
     except BaseException:
         ours.close()
         raise
@@ -220,7 +216,7 @@ def _start(
 def become_subreaper() -> None:
     """Let orphans fall to this process, should a keeper be killed; once is enough, again is harmless."""
     libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(keeper_file.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
+    if libc.prctl(shim.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
         raise JudgeError("this kernel has no child subreapers; Linux 3.4 or later is needed")
 
 

@@ -22,6 +22,9 @@ from checks import ORDER
 from checks.contract import Baseline, Margin, Tolerances
 from harness.errors import RulesetError
 
+UNREADABLE = (ValueError, RecursionError)
+"""What comes of a file that is wrong: of its TOML, of a value, of a number too long, of nesting too deep."""
+
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=1e6)]
 Grace = Annotated[float, msgspec.Meta(ge=0, le=3600)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
@@ -55,7 +58,7 @@ class Phases(_Section, frozen=True):
 class Bytes(_Section, frozen=True):
     """What is counted against the cap, and what the bytes of bits per byte are."""
 
-    cap_bytes: Annotated[int, msgspec.Meta(gt=0)]
+    cap_bytes: Annotated[int, msgspec.Meta(gt=0, le=1 << 53)]
     counted: Literal["all-that-crosses"]
     """Every byte that the scorer can read: code and weights as they are, no hypothetical minifying."""
     tokenizer: Literal["counted-unless-own", "free"]
@@ -109,11 +112,31 @@ class Stats(_Section, frozen=True):
     margin_in_null: bool
     test: Literal["welch", "one-sample"]
     alpha: Fraction
-    min_seeds: Annotated[int, msgspec.Meta(ge=2)]
+    min_seeds: Annotated[int, msgspec.Meta(ge=2, le=1_000_000)]
     pooling: Literal["none"]
     """Reproductions by others are not pooled with the submission's own seeds."""
     baseline: str
     """File name under rulesets/baselines; "" where every run has to bring its own."""
+
+
+class Limits(_Section, frozen=True):
+    """What one process tree of a submission may take of the machine."""
+
+    memory_fraction: Fraction
+    """Of the machine's memory; /dev/shm inside the cell may hold half of that."""
+    processes: Annotated[int, msgspec.Meta(ge=16, le=1 << 22)]
+    """Processes and threads together."""
+    disk_bytes: Annotated[int, msgspec.Meta(ge=1 << 20, le=1 << 50)]
+    """Largest file; and what the tree may have written when the disk runs full."""
+
+
+class Environment(_Section, frozen=True):
+    """What a submission's processes may import beside the standard library and their own files."""
+
+    packages: tuple[Annotated[str, msgspec.Meta(min_length=1, max_length=200)], ...]
+    """Requirements in the form of PEP 508; what these packages require themselves is visible too."""
+    project: tuple[Literal["native"], ...]
+    """Packages of this project that are visible, besides `harness.sdk`, which always is."""
 
 
 class Data(_Section, frozen=True):
@@ -130,7 +153,7 @@ class Verdict(_Section, frozen=True):
 
     required: tuple[str, ...]
     guarantees: tuple[str, ...]
-    """Sandbox guarantees that must be held; one that is not is a NOT-RUN finding."""
+    """Sandbox guarantees that must be held; one that is not is an ERROR: the judge cannot vouch."""
 
 
 class Unsettled(_Section, frozen=True):
@@ -155,6 +178,8 @@ class Ruleset(_Section, frozen=True):
     score: Score
     challenge: Challenges
     stats: Stats
+    limits: Limits
+    environment: Environment
     data: Data
     verdict: Verdict
     unsettled: Unsettled
@@ -192,10 +217,10 @@ class BaselineFile(_Section, frozen=True):
     date: str
     source: str
     """Where the numbers come from: a pull request, or the command that measured them."""
-    seeds: tuple[int, ...]
+    seeds: tuple[Annotated[int, msgspec.Meta(ge=-(1 << 63), le=(1 << 63) - 1)], ...]
     nats_per_token: tuple[Positive, ...]
     bytes_per_token: Positive
-    tokens: Annotated[int, msgspec.Meta(gt=0)]
+    tokens: Annotated[int, msgspec.Meta(gt=0, le=1 << 53)]
     """Validation tokens that were scored."""
     tokenizer_sha256: str
     val_text_sha256: str
@@ -289,7 +314,7 @@ def parse(text: str, origin: str) -> Ruleset:
     """
     try:
         ruleset = msgspec.convert(tomllib.loads(text), Ruleset)
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+    except UNREADABLE as error:
         raise RulesetError(f"{origin}: {error}") from None
     if ruleset.challenge.cap_nats < ruleset.challenge.floor_nats:
         raise RulesetError(f"{origin}: challenge.cap_nats is below challenge.floor_nats; raise it")
@@ -312,7 +337,7 @@ def parse_baseline(text: str, origin: str) -> BaselineFile:
     """
     try:
         file = msgspec.convert(tomllib.loads(text), BaselineFile)
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+    except UNREADABLE as error:
         raise RulesetError(f"{origin}: {error}") from None
     if len(file.seeds) != len(file.nats_per_token):
         raise RulesetError(

@@ -3,6 +3,7 @@
     RUN/run.json          what was asked: ruleset, data, submission, seeds
     RUN/ruleset.toml      the ruleset, verbatim;  baseline.toml beside it where there is one
     RUN/submission/       the judge's copy of the submission's folder
+    RUN/isolation.json    what the sandbox held, once for each start;  packages.json its imports
     RUN/seeds/N/          train.json, artifact.json, sealed/, score.json, nats.f64, challenge.json, logs/
     RUN/journal.jsonl     what happened, for people
     RUN/report.json       the result;  report.html beside it
@@ -24,7 +25,7 @@ import msgspec
 import numpy as np
 
 from checks.contract import Artifact, Outcome, TextBytes
-from harness import __version__, examine, machine, manifest, phases, ruleset
+from harness import __version__, examine, isolation, machine, manifest, phases, ruleset
 from harness.clock import utc_now
 from harness.data.dataset import Dataset, open_dataset
 from harness.data.recount import count_text
@@ -33,7 +34,11 @@ from harness.errors import DataError, HarnessError, JudgeError, ManifestError, U
 from harness.fit import check_fit
 from harness.handover import Handover
 from harness.journal import Journal, read_record, write_atomically, write_record
+from harness.launch import Context, Listener
 from harness.questions import Subject
+from harness.report.model import Guarantee
+from harness.sandbox.guarantees import guarantees, not_started, weakest
+from harness.sandbox.mechanisms import Level
 from harness.seal import Snapshot, digest_of, remove, seal, snapshot, verify
 
 
@@ -163,20 +168,34 @@ class Run:
             raise
         return cls(folder)
 
-    def execute(self, listener: phases.Listener, passed_env: Mapping[str, str]) -> None:
-        """Do every step that is not done yet."""
+    def execute(
+        self, listener: Listener, passed_env: Mapping[str, str], *, most: Level = "namespaces"
+    ) -> None:
+        """Do every step that is not done yet, in the strongest sandbox that works here, `most` at most."""
         with Journal(self.folder) as log:
             log.write("started", harness_version=__version__)
             if read_record(self.folder / "text.json", TextBytes) is None:
                 write_record(self.folder / "text.json", count_text(self.data))
-            context = self.context(listener, passed_env)
+            if any(self.evidence(seed).unfinished for seed in self.plan.seeds):
+                isolated = isolation.prepare(
+                    self.folder,
+                    self.ruleset,
+                    self.manifest,
+                    most=most,
+                    libraries=passed_env.get("LD_LIBRARY_PATH", ""),
+                )
+                context = self.context(listener, passed_env, isolated)
+                for seed in self.plan.seeds:
+                    _Seed(self, context, log, seed).steps()
             for seed in self.plan.seeds:
-                _Seed(self, context, log, seed).steps()
+                remove(self.seed_folder(seed) / "work")
             log.write("measured")
 
-    def context(self, listener: phases.Listener, passed_env: Mapping[str, str]) -> phases.Context:
+    def context(
+        self, listener: Listener, passed_env: Mapping[str, str], isolated: isolation.Isolated
+    ) -> Context:
         """Return what the phases of this run share."""
-        return phases.Context(
+        return Context(
             manifest=self.manifest,
             phases=self.ruleset.phases,
             vocab_size=self.data.vocab_size,
@@ -184,6 +203,9 @@ class Run:
             - counted_tokenizer_bytes(self.ruleset, self.data),
             passed_env=passed_env,
             listener=listener,
+            sandbox=isolated.sandbox,
+            pinned=isolated.pinned,
+            project=self.ruleset.environment.project,
         )
 
     def subject(self, seed: int) -> Subject:
@@ -199,6 +221,18 @@ class Run:
             has_predict=self.manifest.score.predict,
             token_classes_V=self.data.token_classes_V,
             credited_s=None if scored is None else scored.score.wall_s,
+        )
+
+    def guarantees(self, *, train_hidden: bool) -> tuple[Guarantee, ...]:
+        """Return what was held over all starts of this run: the weaker line where they differ."""
+        record = read_record(self.folder / isolation.FILE, isolation.Isolation)
+        required = self.ruleset.verdict.guarantees
+        return weakest(
+            [
+                guarantees(attempt, required=required, train_hidden=train_hidden)
+                for attempt in (record.attempts if record else ())
+            ]
+            or [not_started(required)]
         )
 
     def text(self) -> TextBytes:
@@ -225,7 +259,7 @@ class Run:
 class _Seed:
     """The steps of one seed."""
 
-    def __init__(self, run: Run, context: phases.Context, log: Journal, seed: int) -> None:
+    def __init__(self, run: Run, context: Context, log: Journal, seed: int) -> None:
         self._run, self._context, self._log, self._seed = run, context, log, seed
         self._folder = run.seed_folder(seed)
         self._work = self._folder / "work"
@@ -254,6 +288,7 @@ class _Seed:
         output = self._work / "output"
         output.mkdir(parents=True)
         shutil.copytree(run.folder / "submission", code)
+        self._check_packages()
         self._log.write("train started", seed=self._seed)
         shards = [shard.path for shard in run.data.train.shards]
         tokenizer = None if run.data.tokenizer is None else run.data.tokenizer.path
@@ -288,6 +323,7 @@ class _Seed:
 
     def _score(self, artifact: Artifact) -> phases.Scored:
         verify(artifact, self._sealed)
+        self._check_packages()
         self._log.write("score started", seed=self._seed)
         scored = phases.score(
             self._context,
@@ -315,6 +351,14 @@ class _Seed:
             subject=run.subject(self._seed),
         )
         self._finish("challenge", "challenge.json", examined)
+
+    def _check_packages(self) -> None:
+        """Hash what both phases import: a package that training changed would score with it."""
+        isolation.check_packages(
+            self._run.folder,
+            self._context.pinned,
+            sealed_off=self._context.sandbox.level != "bare",
+        )
 
     def _finish(self, step: str, file: str, record: object) -> None:
         write_record(self._folder / file, record)

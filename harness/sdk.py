@@ -32,7 +32,8 @@ import socket
 import stat
 import struct
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
@@ -48,6 +49,8 @@ HEADER = struct.Struct("<4sHHQ")
 MAX_JSON_BYTES = 1 << 16
 MAX_FILES = 250
 """Descriptors in one `data` frame; Linux passes at most 253 in one message."""
+_MAX_PAYLOAD_BYTES = 4 << 24
+"""No frame from the judge is longer: a block has at most 1 << 24 tokens, four bytes each."""
 
 TOKEN = np.dtype("<u4")
 NATS = np.dtype("<f8")
@@ -159,12 +162,13 @@ class Connection:
         kind, payload = self._read()
         if kind is not Kind.OPEN:
             raise ProtocolError(f"expected `open` from the judge, got {kind.name}")
-        facts = json.loads(payload.tobytes())
-        if facts["protocol"] != PROTOCOL:
-            raise ProtocolError(
-                f"the judge speaks protocol {facts['protocol']}, this file {PROTOCOL}"
-            )
-        self.opening = Opening(**{name: facts[name] for name in Opening.__slots__})
+        with _reading(kind):
+            facts = json.loads(payload.tobytes())
+            if facts["protocol"] != PROTOCOL:
+                raise ProtocolError(
+                    f"the judge speaks protocol {facts['protocol']}, this file {PROTOCOL}"
+                )
+            self.opening = Opening(**{name: facts[name] for name in Opening.__slots__})
 
     def ready(self) -> Training:
         """Say `ready` and wait for the train data: the train clock starts when it is handed over."""
@@ -173,21 +177,23 @@ class Connection:
         kind, length = _unpack(head)
         if kind is not Kind.DATA:
             raise ProtocolError(f"expected `data` from the judge, got {kind.name}")
-        facts = json.loads(self._exactly(length).tobytes())
-        files = [
-            TrainFile(entry["name"], descriptor, entry["size_bytes"])
-            for entry, descriptor in zip(facts["files"], descriptors, strict=True)
-        ]
-        split = facts["shards"]
-        return Training(
-            shards=tuple(files[:split]),
-            tokenizer=files[split] if len(files) > split else None,
-            out=Path(facts["out"]),
-            seed=self.opening.seed,
-            train_s=facts["train_s"],
-            deadline_s=facts["deadline_s"],
-            cap_bytes=facts["cap_bytes"],
-        )
+        payload = self._exactly(length)
+        with _reading(kind):
+            facts = json.loads(payload.tobytes())
+            files = [
+                TrainFile(entry["name"], descriptor, entry["size_bytes"])
+                for entry, descriptor in zip(facts["files"], descriptors, strict=True)
+            ]
+            split = facts["shards"]
+            return Training(
+                shards=tuple(files[:split]),
+                tokenizer=files[split] if len(files) > split else None,
+                out=Path(facts["out"]),
+                seed=self.opening.seed,
+                train_s=facts["train_s"],
+                deadline_s=facts["deadline_s"],
+                cap_bytes=facts["cap_bytes"],
+            )
 
     def serve(self, scorer: Scorer) -> None:
         """Say `ready`, then answer until the judge closes."""
@@ -197,13 +203,13 @@ class Connection:
         while True:
             kind, payload = self._read()
             if kind is Kind.SCORE:
-                nats_T = np.ascontiguousarray(scorer.score(payload.view(TOKEN)), dtype=NATS)
+                nats_T = np.ascontiguousarray(scorer.score(_tokens(payload)), dtype=NATS)
                 self._write(Kind.NATS, nats_T)
             elif kind is Kind.ACCEPT:
-                scorer.accept(payload.view(TOKEN))
+                scorer.accept(_tokens(payload))
                 self._write(Kind.DONE)
             elif kind is Kind.PREDICT and predict is not None:
-                logprobs_V = np.ascontiguousarray(predict(payload.view(TOKEN)), dtype=LOGPROB)
+                logprobs_V = np.ascontiguousarray(predict(_tokens(payload)), dtype=LOGPROB)
                 self._write(Kind.LOGPROBS, logprobs_V)
             elif kind is Kind.CLOSE:
                 return
@@ -243,7 +249,26 @@ def _unpack(head: bytes) -> tuple[Kind, int]:
     magic, kind, reserved, length = HEADER.unpack(head)
     if magic != MAGIC or reserved:
         raise ProtocolError("this is not the judge's protocol")
+    if kind not in list(Kind) or length > _MAX_PAYLOAD_BYTES:
+        raise ProtocolError(f"the judge sends no frame of kind {kind} and {length} bytes")
     return Kind(kind), length
+
+
+def _tokens(payload: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint32]:
+    if payload.nbytes % TOKEN.itemsize:
+        raise ProtocolError(f"{payload.nbytes} bytes from the judge are no tokens")
+    return payload.view(TOKEN)
+
+
+@contextmanager
+def _reading(kind: Kind) -> Iterator[None]:
+    """Say so where the JSON of a frame is not what the protocol describes."""
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, RecursionError) as error:
+        raise ProtocolError(
+            f"`{kind.name.lower()}` from the judge cannot be read: {error!r}"
+        ) from None
 
 
 def _is_socket(descriptor: int) -> bool:

@@ -24,7 +24,7 @@ from checks import (
     time_phase,
 )
 from checks.contract import Credited, Finding, Outcome, PhaseTime, SeedScore, Status, worst
-from harness import __version__, errors, machine, sandbox
+from harness import __version__, errors, machine
 from harness.errors import JudgeError
 from harness.examine import CHECKS, Examined
 from harness.journal import events
@@ -38,6 +38,7 @@ from harness.report.model import (
     SubmissionFacts,
 )
 from harness.run import Run, SeedEvidence
+from harness.sandbox.guarantees import findings as sandbox_findings
 
 CURVE_POINTS = 200
 SCATTER_POINTS = 2000
@@ -56,10 +57,10 @@ def report(run: Run) -> Report:
     evidence = [run.evidence(seed) for seed in run.plan.seeds]
     seeds = [_seed(run, each) for each in evidence]
     hidden = all(each.trained is None or each.trained.data_hidden for each in evidence)
-    held = sandbox.guarantees(run.ruleset.verdict.guarantees, train_hidden=hidden)
+    held = run.guarantees(train_hidden=hidden)
     found = [*_over_seeds(seeds), *_whole_run(run, seeds)]
     found.sort(key=lambda finding: ORDER.index(finding.id))
-    found += sandbox.findings(held)
+    found += sandbox_findings(held)
     verdict, message = _conclude(found, run.ruleset.verdict.required, seeds)
     left = [e for e in evidence if e.unfinished]
     if left:

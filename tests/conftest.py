@@ -5,7 +5,7 @@ import pytest
 from hypothesis import settings
 
 from harness.data.dataset import Dataset
-from tests import tiny
+from harness.selftest import tiny
 
 # Shared cores stall for longer than hypothesis allows one example; pytest's own time limit still holds.
 # In CI the examples are the same each time, so that a red run is about the change; elsewhere they explore.

@@ -13,7 +13,7 @@ import harness
 
 ROOT = Path(harness.__file__).parents[1]
 SUBMISSIONS = ROOT / "tests" / "submissions"
-QUICK = ROOT / "tests" / "rulesets" / "quick.toml"
+QUICK = ROOT / "harness" / "selftest" / "quick.toml"
 BASELINE = """
 schema = 1
 name = "to beat"

@@ -34,7 +34,14 @@ def loaded_by(*arguments: str) -> set[str]:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["--version"], ["run", "--help"], ["data", "--help"], ["report", "-h"]],
+    [
+        ["--help"],
+        ["--version"],
+        ["run", "--help"],
+        ["data", "--help"],
+        ["report", "-h"],
+        ["selftest", "-h"],
+    ],
 )
 def test_help_loads_none_of_the_heavy_packages(arguments):
     loaded = loaded_by(*arguments)

@@ -32,6 +32,7 @@ OPTIONS = {
         "--baseline", "--data", "--json", "--out", "--quiet", "--resume", "--ruleset", "--seeds",
         "submission",
     ],
+    "selftest": ["--corpus", "--json", "--keep", "--list", "names"],
 }  # fmt: skip
 DEFAULTS = {"--seeds": "1337,42,2025", "--ruleset": "smoke", "--out": "runs"}
 CHECK_IDS = (

@@ -64,7 +64,7 @@ def run(
         click.echo(f"not copied: {name} {reason}", err=True)
     with listener(len(judged.plan.seeds), quiet=quiet) as watching:
         try:
-            judged.execute(watching, _passed_environment())
+            judged.execute(watching, passed_environment())
         except KeyboardInterrupt:
             watching.note(f"go on with: harness run --resume {shown(judged.folder)}")
             raise
@@ -184,13 +184,9 @@ def _baseline(rules: Loaded, data: Dataset, file: Path | None) -> str | None:
     return None
 
 
-def _passed_environment() -> dict[str, str]:
-    passed = {name: os.environ[name] for name in PASSED if name in os.environ}
-    if "PYTHONPATH" in os.environ:
-        # Relative entries would mean another folder in the submission's process.
-        parts = os.environ["PYTHONPATH"].split(os.pathsep)
-        passed["PYTHONPATH"] = os.pathsep.join(str(Path(part).resolve()) for part in parts if part)
-    return passed
+def passed_environment() -> dict[str, str]:
+    """Return the variables of the judge's environment that a submission's processes get too."""
+    return {name: os.environ[name] for name in PASSED if name in os.environ}
 
 
 def _refuse_with_resume(context: click.Context) -> None:

@@ -19,7 +19,7 @@ from checks.contract import Outcome, PhaseTime
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from harness.phases import Listener
+    from harness.launch import Listener
     from harness.run import Run
 
 

@@ -171,7 +171,10 @@ def decode(data: bytes) -> Report:
 
     Raises msgspec.ValidationError or msgspec.DecodeError where it is not one.
     """
-    return msgspec.json.decode(data, type=Report)
+    try:
+        return msgspec.json.decode(data, type=Report)
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise msgspec.DecodeError(str(error)) from None
 
 
 def schema() -> dict[str, Any]:

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from harness import manifest, phases
+from harness import launch, manifest, phases
 from harness.commands.show import Quiet
 from harness.handover import Handover
 from harness.ruleset import Phases
+from tests import cells
 from tests.judged import SUBMISSIONS
 from tests.processes import carrying
 
@@ -48,14 +49,15 @@ class Scene:
         self.passed = {}
         self.env = {}
         self.package = ""
+        self.level = "bare"
 
-    def context(self) -> phases.Context:
+    def context(self) -> launch.Context:
         command = (sys.executable, "-I", "-S", str(self.folder / "script.py"))
         budgets = {
             f"{name}_s": PLENTY_S
             for name in ("setup", "train", "load", "score", "challenge", "answer")
         }
-        return phases.Context(
+        return launch.Context(
             manifest=manifest.Manifest(
                 schema=1,
                 name="x",
@@ -74,6 +76,9 @@ class Scene:
             cap_bytes=1000,
             passed_env=self.passed,
             listener=self.listener,
+            sandbox=cells.sandbox(self.level),
+            pinned=cells.pinned(),
+            project=(),
         )
 
     def train(self, script: str) -> phases.Trained:

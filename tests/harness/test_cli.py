@@ -22,7 +22,7 @@ from harness.errors import (
     UsageError,
 )
 from harness.report.model import decode
-from tests import tiny
+from harness.selftest import tiny
 from tests.judged import BASELINE, ROOT, command, environment, uniform
 from tests.processes import all_gone
 

@@ -58,7 +58,11 @@ def test_nan_and_infinity_are_refused_and_nothing_is_written(tmp_path, value):
 
 def test_a_record_that_is_not_there_is_none_and_a_damaged_one_names_the_remedy(tmp_path):
     assert read_record(tmp_path / "r.json", Record) is None
-    for damaged in (b"", b"{", b'{"name": 1}', b'{"name": "x", "value": NaN}', b"\xff"):
+    damages = (
+        *(b"", b"{", b'{"name": 1}', b'{"name": "x", "value": NaN}', b"\xff"),
+        *(b'{"name": "\xff"}', b'{"unknown": ' + b"[" * 5000),
+    )
+    for damaged in damages:
         (tmp_path / "r.json").write_bytes(damaged)
         with pytest.raises(
             JudgeError, match=r"r\.json: .*; delete the file to have its step run again"
@@ -175,7 +179,9 @@ def test_a_journal_cut_at_any_byte_loses_its_last_line_and_nothing_more(folder, 
 
 
 def test_lines_that_are_no_events_are_left_out(tmp_path):
-    (tmp_path / "journal.jsonl").write_bytes(b'5\nnull\n\xff\n{"event": "x"}\n[]\n{}\n"event"\n')
+    (tmp_path / "journal.jsonl").write_bytes(
+        b'5\nnull\n\xff\n{"event": "x"}\n[]\n{}\n"event"\n' + b"[" * 5000
+    )
     assert events(tmp_path) == [{"event": "x"}]
 
 

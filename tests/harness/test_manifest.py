@@ -3,6 +3,7 @@
 import contextlib
 import json
 import string
+import tracemalloc
 
 import pytest
 from hypothesis import given, settings
@@ -107,6 +108,7 @@ def test_a_manifest_with_its_defaults():
         ("score.env", {"HARNESS_X": "x"}, "'HARNESS_X' is not a name a submission may set; rename it"),
         ("package", "a/b", "package 'a/b' is not a Python name; use one"),
         ("package", "..", "is not a Python name"),
+        ("package", "包" * 100, "is too long; use a short plain name"),
         ("artifact.code", ["a.py", "a.py"], "artifact.code: 'a.py' is named twice; name it once"),
         ("artifact.output", ["score.py"], "'score.py' would lie where code 'score.py' does; rename one"),
         (
@@ -190,6 +192,44 @@ def test_any_value_anywhere_is_read_or_refused_in_one_sentence(path, value):
 def test_any_text_is_read_or_refused_in_one_sentence(text):
     with pytest.raises(ManifestError):
         manifest.parse(text, "m")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("a = " + "[" * 5000, "not TOML: "),
+        ("a = " + "{a=" * 5000, "not TOML: "),
+        ("schema = " + "1" * 4301, "not TOML: Exceeds the limit (4300 digits)"),
+        ("#" * (64 << 10) + "\n", "more than 65536 bytes; put what is long into a file"),
+        ("a" + ".a" * 257 + " = 1", "more than 256 dots in one line; break the line"),
+        ('"\u2028"' + '."\u2028"' * 257 + " = 1", "more than 256 dots in one line; break the line"),
+    ],
+    ids=["array", "table", "number", "long", "key", "key with line separators"],
+)
+def test_what_would_exhaust_the_parser_is_refused_in_one_sentence(text, says):
+    assert says in refused(text)
+
+
+def test_the_longest_manifest_takes_little_memory():
+    """The worst that fits: keys of as many parts as one line may have, on every line."""
+    lines = [f"a{number}" + ".a" * 256 + "=1" for number in range(120)]
+    tracemalloc.start()
+    try:
+        refused("\n".join(lines))
+        assert tracemalloc.get_traced_memory()[1] < 100 << 20
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("name", ["é" * 40_000, "x" * 70_000], ids=["cut inside a letter", "plain"])
+def test_of_a_file_without_an_end_only_the_beginning_is_read(tmp_path, name):
+    (tmp_path / "submission.toml").write_text(f"name = '{name}'", "utf-8")
+    with pytest.raises(ManifestError, match="more than 65536 bytes"):
+        manifest.load(tmp_path)
+    (tmp_path / "submission.toml").unlink()
+    (tmp_path / "submission.toml").symlink_to("/dev/zero")
+    with pytest.raises(ManifestError, match="more than 65536 bytes"):
+        manifest.load(tmp_path)
 
 
 def test_files_that_cannot_be_read_get_a_sentence(tmp_path):

@@ -292,14 +292,16 @@ def crash_at(run, number, patch):
 
 AT_EACH_WRITE = [
     *(1, 2, 3),  # "started"; text.json and its name
-    *(2, 3, 4),  # "train started"; train.json and its name, after which training is not repeated
-    *(2, 3, 4),  # the same of the seal
-    *(2, 3, 4, 5, 6),  # "score started"; the nats and their name; score.json and its name
-    *(2, 3, 4),  # the same of the challenge
+    *(2, 3),  # isolation.json and its name, as at every start that has something to do
+    *(4, 5),  # packages.json and its name
+    *(4, 5, 6),  # "train started"; train.json and its name, after which training is not repeated
+    *(4, 5, 6),  # the same of the seal
+    *(4, 5, 6, 7, 8),  # "score started"; the nats and their name; score.json and its name
+    *(4, 5, 6),  # the same of the challenge
     2,  # "measured"
 ]
 """Which flush of each attempt is the last one that does not happen."""
-AT_EACH_FINISH = [7, 5, 7, 5]
+AT_EACH_FINISH = [11, 7, 9, 7]
 """The lines that say that a step is finished, once it is."""
 
 

@@ -17,9 +17,9 @@ from checks import ORDER
 from harness import ruleset
 from harness.errors import EXIT_USAGE, RulesetError
 from harness.ruleset import Ruleset, shipped
+from tests.judged import QUICK
 
 FOLDER = Path(harness.__file__).parent / "rulesets"
-QUICK = Path(__file__).parents[1] / "rulesets" / "quick.toml"
 SHIPPED = ["parameter-golf", "parameter-golf-frontier", "smoke"]
 SMOKE = (FOLDER / "smoke.toml").read_text("utf-8")
 
@@ -175,6 +175,18 @@ def test_a_wrong_value_is_named(tmp_path, name, value, says):
     assert str(path) in str(caught.value)
 
 
+@pytest.mark.parametrize("parse", [ruleset.parse, ruleset.parse_baseline])
+@pytest.mark.parametrize("value", ["[" * 5000, "1" * 4301], ids=["nested", "number"])
+def test_what_toml_itself_cannot_take_is_refused(parse, value):
+    with pytest.raises(RulesetError, match=r"^my\.toml: "):
+        parse(f"schema = {value}", "my.toml")
+
+
+@pytest.mark.parametrize("name", ["bytes.cap_bytes", "stats.min_seeds", "challenge.blind"])
+def test_a_whole_number_fits_a_report(name):
+    assert f"$.{name}" in refused(changed(name, "9" * 30))
+
+
 def test_a_required_check_that_does_not_exist_is_refused():
     text = SMOKE.replace('"time.setup"', '"time.setpu"')
     assert "verdict.required: no check 'time.setpu'; did you mean 'time.setup'?" in refused(text)
@@ -261,6 +273,8 @@ val_text_sha256 = ""
         ("1.25", "nan", "$.nats_per_token[1]"),
         ("1.25", "0.0", "$.nats_per_token[1]"),
         ("1.25", '"1.25"', "$.nats_per_token[1]"),
+        ("[1, 2]", f"[1, {1 << 63}]", "$.seeds[1]"),
+        ("tokens =", f"tokens = {1 << 54} #", "$.tokens"),
         ("2.5", "inf", "$.bytes_per_token"),
         ("seeds = [1, 2]", "seeds = []\n", "they must be as many"),
         ("name", "nmae", "unknown field `nmae`"),

@@ -13,7 +13,7 @@ from harness.commands.show import Quiet
 from harness.errors import DataError, HarnessError, JudgeError, ManifestError, UsageError
 from harness.journal import events
 from harness.run import Run, counted_tokenizer_bytes
-from tests import tiny
+from harness.selftest import tiny
 from tests.judged import QUICK, bigram
 
 
@@ -63,6 +63,7 @@ def test_a_run_leaves_these_files_and_nothing_else(finished):
         for stream in ("stdout", "stderr")
     ]
     expected = {"run.json", "ruleset.toml", "text.json", "journal.jsonl", "seeds", "submission"}
+    expected |= {"isolation.json", "packages.json"}
     expected |= {"submission/bigram.py", "submission/submission.toml"}
     for seed in ("1", "7"):
         here = ["", *(f"/{name}" for name in [*steps, *logs, "logs", "sealed"])]

@@ -223,6 +223,13 @@ def test_a_scorer_without_predict_says_so_when_it_is_asked():
         (b"GET / HTTP/1.1\r\n", "not the judge's protocol"),
         (b"", "closed the connection"),
         (b"HRN1", "closed the connection"),
+        (sdk.HEADER.pack(sdk.MAGIC, 99, 0, 0), "no frame of kind 99 and 0 bytes"),
+        (sdk.header(Kind.OPEN, (1 << 64) - 1), "no frame of kind 1 and 18446744073709551615 bytes"),
+        (sdk.header(Kind.OPEN, (1 << 26) + 1), "no frame of kind 1 and 67108865 bytes"),
+        (sdk.header(Kind.OPEN, 1) + b"{", "`open` from the judge cannot be read: JSONDecodeError"),
+        (sdk.header(Kind.OPEN, 2) + b"[]", "`open` from the judge cannot be read: TypeError"),
+        (sdk.header(Kind.OPEN, 14) + b'{"protocol":1}', "cannot be read: KeyError"),
+        (sdk.header(Kind.OPEN, 5000) + b"[" * 5000, "`open` from the judge cannot be read: "),
     ],
 )
 def test_somebody_else_at_the_other_end(first, says):
@@ -242,6 +249,30 @@ def test_another_protocol_version_is_refused():
         channel.send_json(Kind.OPEN, {**OPENING, "protocol": 2})
         with pytest.raises(sdk.ProtocolError, match="protocol 2, this file 1"):
             sdk.Connection(theirs)
+
+
+@pytest.mark.parametrize("kind", [Kind.SCORE, Kind.ACCEPT, Kind.PREDICT])
+def test_bytes_that_are_no_whole_tokens_never_reach_the_scorer(kind):
+    ours, theirs = socket_pair()
+    with ours, theirs:
+        channel = Channel(ours)
+        channel.deadline = Deadline(5.0)
+        channel.send_json(Kind.OPEN, OPENING)
+        channel.send(kind, bytes(6))
+        with pytest.raises(sdk.ProtocolError, match="6 bytes from the judge are no tokens"):
+            sdk.Connection(theirs).serve(Memory(None))
+
+
+@pytest.mark.parametrize("facts", [{}, {"files": []}, {"files": [], "shards": "x"}, {"files": 1}])
+def test_train_data_that_the_judge_does_not_describe(facts):
+    ours, theirs = socket_pair()
+    with ours, theirs:
+        channel = Channel(ours)
+        channel.deadline = Deadline(5.0)
+        channel.send_json(Kind.OPEN, {**OPENING, "phase": "train"})
+        channel.send_json(Kind.DATA, facts)
+        with pytest.raises(sdk.ProtocolError, match="`data` from the judge cannot be read"):
+            sdk.Connection(theirs).ready()
 
 
 # --- train data ---

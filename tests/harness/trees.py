@@ -12,7 +12,11 @@ from pathlib import Path
 
 from harness.clock import Deadline, sleep
 from harness.process import Tree
+from harness.sandbox.cell import Folders, Limits
+from harness.sandbox.mechanisms import Level
+from harness.sandbox.start import own_folder
 from harness.session import Channel, socket_pair
+from tests import cells
 
 
 @dataclass(slots=True)
@@ -23,6 +27,7 @@ class Planted:
     channel: Channel
     logs: Path
     marker: str
+    own: Path
 
     def stdout(self) -> str:
         return self._log("stdout")
@@ -50,17 +55,26 @@ def planted(
     *,
     env: Mapping[str, str] | None = None,
     command: list[str] | None = None,
+    level: Level = "bare",
+    limits: Limits = cells.LIMITS,
+    loopback: bool = False,
 ) -> Iterator[Planted]:
-    """Run Python `code` (or `command`) in a tree; on leaving, the judge kills it."""
+    """Run Python `code` (or `command`) in a tree; on leaving, the judge kills it.
+
+    At the level "bare" the command sees the machine as it is.
+    """
+    cells.skip_without(level)
     marker = f"marker-{uuid.uuid4().hex}"
     logs = folder / f"log-{marker[-6:]}"
     ours, theirs = socket_pair()
     start = command or [sys.executable, "-I", "-S", "-c", textwrap.dedent(code)]
     whole = {"MARKER": marker, **({} if env is None else env)}
-    with (
-        ours,
-        Tree(start, cwd=folder, env=whole, logs=logs, channel=theirs) as tree,
-    ):
+    own = folder / f"own-{marker[-6:]}"
+    own.mkdir()
+    folders = Folders(cwd=own, writable=(own,), private=(own,))
+    policy = cells.sandbox(level, limits=limits).policy(start, whole, folders, loopback=loopback)
+    own_folder(own, policy)
+    with ours, Tree(policy, logs=logs, channel=theirs) as tree:
         channel = Channel(ours)
         channel.deadline = Deadline(10.0)
-        yield Planted(tree=tree, channel=channel, logs=logs, marker=marker)
+        yield Planted(tree=tree, channel=channel, logs=logs, marker=marker, own=own)

@@ -170,7 +170,7 @@ def test_a_context_was_met_as_often_as_its_words(use_compiled, vocabulary, drawn
         reader.read(token)
 
 
-NAMES = "_a _b b _, , . _A _(a a) 's _É _C3 A9 89".split()  # noqa: SIM905 - as they are read
+NAMES = "_a _b b _, , . _A _(a a) 's _É _C3 A9 89".split()
 PIECES = spoken(" ".join(NAMES))._replace(
     texts=tuple(
         bytes.fromhex(name[-2:]) if name in ("_C3", "A9", "89") else name.removeprefix("_").encode()

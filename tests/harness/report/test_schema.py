@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import jsonschema
+import msgspec
 import pytest
 
 from harness.report import model, schema
@@ -53,3 +54,13 @@ def test_what_is_no_report_is_refused() -> None:
         {"nats_per_token_mean": "1.8"},
     ):
         assert not validator.is_valid({**whole, **change}), change
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"{", b"[]", b'{"run_id": "\xff"}', b'{"findings": [{"evidence": {"a": ' + b"[" * 5000],
+    ids=["nothing", "cut", "list", "not UTF-8", "nested"],
+)
+def test_what_cannot_be_read_is_a_decode_error(data: bytes) -> None:
+    with pytest.raises(msgspec.DecodeError):
+        model.decode(data)

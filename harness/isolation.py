@@ -1,0 +1,114 @@
+"""Before anything of a submission starts: which sandbox, which packages, and what both hold.
+
+Found out anew each time a run is started or resumed, and written down: `harness report` judges what was held
+then, not what the machine offers that it is read on.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from harness import machine, package_sums, packages
+from harness.cell_trial import try_cell
+from harness.errors import JudgeError, UsageError
+from harness.journal import read_record, write_record
+from harness.manifest import Manifest
+from harness.packages import Pinned
+from harness.ruleset import Ruleset
+from harness.sandbox import mechanisms, sight
+from harness.sandbox.cell import Limits, Sandbox
+from harness.sandbox.guarantees import Held, held
+from harness.sandbox.mechanisms import Level
+from harness.sandbox.shim import PR_SET_DUMPABLE
+
+FILE = "isolation.json"
+SUMS = "packages.json"
+
+
+class Isolation(msgspec.Struct, frozen=True, kw_only=True):
+    """What was held, once for each start of a run; RUN/isolation.json."""
+
+    attempts: tuple[Held, ...]
+    pinned: Pinned
+
+
+class Isolated:
+    """What a run's processes are started in."""
+
+    def __init__(self, sandbox: Sandbox, pinned: Pinned) -> None:
+        """Take what `prepare` made."""
+        self.sandbox = sandbox
+        self.pinned = pinned
+
+
+def prepare(
+    folder: Path, rules: Ruleset, manifest: Manifest, *, most: Level, libraries: str
+) -> Isolated:
+    """Choose the strongest sandbox that works here, `most` at most, try it, and write down what it holds.
+
+    `libraries` is the judge's LD_LIBRARY_PATH. Raises JudgeError where not even an unprotected process can be
+    started, or where the packages are no longer those the run began with.
+    """
+    undumpable()
+    found = mechanisms.probe()
+    pinned = packages.resolve(rules.environment.packages, packages.search_path())
+    limits = limits_of(rules)
+    sandbox = Sandbox(
+        mechanisms=found,
+        level=found.level(most),
+        sight=sight.sight(packages.readable(pinned), libraries),
+        limits=limits,
+    )
+    loopback = manifest.train.loopback or manifest.score.loopback
+    trial = try_cell(sandbox, loopback=loopback)
+    before = read_record(folder / FILE, Isolation)
+    if before is not None and before.pinned != pinned:
+        raise UsageError(
+            f"{folder}: the installed packages are not those the run began with; start a new run"
+        )
+    attempts = () if before is None else before.attempts
+    now = held(sandbox, trial.worked, loopback=loopback)
+    write_record(folder / FILE, Isolation(attempts=(*attempts, now), pinned=pinned))
+    return Isolated(sandbox, pinned)
+
+
+def limits_of(rules: Ruleset) -> Limits:
+    """Return a ruleset's limits in this machine's numbers."""
+    memory = machine.memory_bytes()
+    if memory is None:
+        raise JudgeError("this system does not say how much memory it has; no limit can be set")
+    return Limits(
+        memory_bytes=int(memory * rules.limits.memory_fraction),
+        processes=rules.limits.processes,
+        disk_bytes=rules.limits.disk_bytes,
+    )
+
+
+def check_packages(folder: Path, pinned: Pinned, *, sealed_off: bool) -> None:
+    """Hash the pinned packages' files; the first time, write the sums down; later, compare.
+
+    `sealed_off` says whether no process of a submission could write to them: then byte code that appeared is
+    the machine's own. Raises JudgeError, naming package and file, where they are not what they were.
+    """
+    now = package_sums.digest(pinned)
+    before = read_record(folder / SUMS, package_sums.Sums)
+    if before is None:
+        write_record(folder / SUMS, now)
+        return
+    differences: Sequence[str] = package_sums.changed(before, now)
+    if not sealed_off:
+        differences = [*differences, *package_sums.compiled_since(before, now)]
+    if differences:
+        raise JudgeError(
+            f"installed packages changed while the run went on: {'; '.join(differences[:3])}; install them "
+            "anew and start a new run"
+        )
+
+
+def undumpable() -> None:
+    """Close this process's memory, environment and descriptors to others of its user."""
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)

@@ -1,0 +1,50 @@
+"""Frequencies, in a session of its own making."""
+
+import sys
+
+import numpy as np
+
+from harness import sdk
+
+
+def train() -> None:
+    run = sdk.connect()
+    training = run.ready()
+    counts_V = np.bincount(training.shards[0].tokens(), minlength=run.opening.vocab_size) + 1.0
+    np.save(training.out / "logp.npy", np.log(counts_V / counts_V.sum()))
+
+
+class Scorer:
+    def __init__(self, opening: sdk.Opening) -> None:
+        self.logp_V = np.load("logp.npy", allow_pickle=False)
+
+    def score(self, block_T: np.ndarray) -> np.ndarray:
+        return -self.logp_V[block_T]
+
+    def accept(self, block_T: np.ndarray) -> None:
+        pass
+
+    def predict(self, prefix_M: np.ndarray) -> np.ndarray:
+        return self.logp_V
+
+
+def score() -> None:
+    connection = sdk.connect()
+    scorer = Scorer(connection.opening)
+    connection._write(sdk.Kind.READY)
+    while True:
+        kind, payload = connection._read()
+        tokens_T = payload.view(sdk.TOKEN)
+        if kind is sdk.Kind.SCORE:
+            connection._write(sdk.Kind.NATS, scorer.score(tokens_T))
+        elif kind is sdk.Kind.PREDICT:
+            logprobs_V = scorer.predict(tokens_T).astype(sdk.LOGPROB)
+            connection._write(sdk.Kind.LOGPROBS, logprobs_V)
+        elif kind is sdk.Kind.ACCEPT:
+            connection._write(sdk.Kind.DONE)
+        else:
+            return
+
+
+if __name__ == "__main__":
+    train() if sys.argv[1] == "train" else score()

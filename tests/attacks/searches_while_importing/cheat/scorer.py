@@ -1,0 +1,37 @@
+"""Frequencies, and the best of a billion seeds."""
+
+import hashlib
+import sys
+
+import numpy as np
+
+from harness import sdk
+
+# The best of many seeds, looked for before anybody's clock runs.
+SEED = max(range(10**9), key=lambda seed: hashlib.sha256(b"%d" % seed).digest())
+
+
+def train() -> None:
+    run = sdk.connect()
+    training = run.ready()
+    counts_V = np.bincount(training.shards[0].tokens(), minlength=run.opening.vocab_size) + 1.0
+    counts_V += 1e-3 * np.random.default_rng(SEED).random(len(counts_V))
+    np.save(training.out / "logp.npy", np.log(counts_V / counts_V.sum()))
+
+
+class Scorer:
+    def __init__(self, opening: sdk.Opening) -> None:
+        self.logp_V = np.load("logp.npy", allow_pickle=False)
+
+    def score(self, block_T: np.ndarray) -> np.ndarray:
+        return -self.logp_V[block_T]
+
+    def accept(self, block_T: np.ndarray) -> None:
+        pass
+
+    def predict(self, prefix_M: np.ndarray) -> np.ndarray:
+        return self.logp_V
+
+
+if __name__ == "__main__":
+    train() if sys.argv[1] == "train" else sdk.serve(Scorer)

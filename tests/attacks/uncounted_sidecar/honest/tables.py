@@ -1,0 +1,3 @@
+"""How bold the scorer is."""
+
+BOLDNESS = 1.2
