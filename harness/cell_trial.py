@@ -60,6 +60,28 @@ def try_cell(sandbox: Sandbox, *, loopback: bool = False) -> Trial:
     return Trial(worked=worked, wall_s=watch.elapsed_s)
 
 
+def start_s(sandbox: Sandbox, folder: Path) -> float:
+    """Return how long it takes to start `true` in a cell below a new FOLDER and see all of it gone.
+
+    Raises JudgeError where it cannot be started.
+    """
+    folder.mkdir(parents=True)
+    inside = folder / "cell"
+    inside.mkdir()
+    watch = Stopwatch()
+    policy = sandbox.policy(
+        ["/bin/true"],
+        {},
+        Folders(cwd=inside, writable=(inside,), private=(inside,)),
+        loopback=False,
+    )
+    own_folder(inside, policy)
+    ours, theirs = socket_pair()
+    with ours, Tree(policy, logs=folder / "log", channel=theirs) as tree:
+        tree.wait_gone(Deadline(TRIAL_S))
+        return watch.elapsed_s
+
+
 def _attempt(
     sandbox: Sandbox, inside: Path, logs: Path, facts: dict[str, object], *, loopback: bool
 ) -> dict[str, list[str]]:

@@ -31,6 +31,14 @@ PASSED = ("CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES", "LD_LIBRARY_PATH")
 @click.option(
     "--resume", type=click.Path(path_type=Path), help="Go on with a run that was cut off."
 )
+@click.option(
+    "--sandbox",
+    "most",
+    type=click.Choice(["namespaces", "landlock", "bare"]),
+    default="namespaces",
+    show_default=True,
+    help="The strongest level of isolation to use; `harness doctor` says which work here.",
+)
 @click.option("--quiet", is_flag=True, help="Show no progress.")
 @click.option("--json", "as_json", is_flag=True, help="Print report.json instead of the summary.")
 def run(
@@ -41,6 +49,7 @@ def run(
     baseline_file: Path | None,
     out: Path,
     resume: Path | None,
+    most: str,
     quiet: bool,
     as_json: bool,
 ) -> int:
@@ -64,7 +73,7 @@ def run(
         click.echo(f"not copied: {name} {reason}", err=True)
     with listener(len(judged.plan.seeds), quiet=quiet) as watching:
         try:
-            judged.execute(watching, passed_environment())
+            judged.execute(watching, passed_environment(), most=most)  # type: ignore[arg-type]
         except KeyboardInterrupt:
             watching.note(f"go on with: harness run --resume {shown(judged.folder)}")
             raise

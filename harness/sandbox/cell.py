@@ -151,8 +151,10 @@ class Sandbox:
 
         seen = self.sight
         shown = [*seen.shown, *(Path(where) for where, _ in seen.links)]
-        # CUDA writes the names of its threads there; /proc is protected by ownership besides.
-        processes = "process" if seen.gpus else "read"
+        # CUDA writes the names of its threads there; what else is there is protected by ownership, but not
+        # from root, which may set the kernel's parameters even without capabilities.
+        root = user is None and os.geteuid() == 0
+        processes = "process" if seen.gpus and not root else "read"
         whole, listed = sight.without(shown, seen.hidden)
         paths: dict[str, list[Path]] = {
             "read": [*whole, *seen.entries, *folders.readable, Path("/sys")],

@@ -8,7 +8,7 @@ from checks.contract import Status
 from harness import ruleset, verdict
 from harness.commands.run import passed_environment
 from harness.commands.show import Quiet
-from harness.errors import JudgeError
+from harness.errors import JudgeError, UsageError
 from harness.run import Run
 from harness.selftest import trial
 from harness.selftest.corpus import read_attack
@@ -95,6 +95,24 @@ def test_a_manifest_that_is_to_be_refused(bench, made, wanted, output, state, sa
     assert tried.state is state, tried.reason
     assert says in tried.reason
     assert tried.caught_by == (() if output == "none.bin" else ("exit 2",))
+
+
+@pytest.mark.parametrize(
+    ("error", "state"),
+    [
+        (UsageError("submission.toml leaves its folder"), State.CAUGHT),
+        (UsageError("something leaves its folder"), State.ESCAPED),
+        (JudgeError("submission.toml leaves its folder"), State.ERROR),
+    ],
+)
+def test_a_refusal_names_the_file_and_is_no_fault_of_the_judge(
+    bench, made, monkeypatch, error, state
+):
+    def create(**_):
+        raise error
+
+    monkeypatch.setattr(Run, "create", create)
+    assert bench.cheat(made(f"{LEGAL}refused = 'leaves its folder'", cheat=SAME)).state is state
 
 
 def test_a_refusal_that_nobody_expected_is_an_error(bench, made):

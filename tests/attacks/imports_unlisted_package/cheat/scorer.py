@@ -30,7 +30,7 @@ def import_one() -> None:
         try:
             importlib.import_module(name)
             return
-        except ImportError as error:
+        except (ImportError, OSError) as error:
             why = error
     stopped("import", why)
 
