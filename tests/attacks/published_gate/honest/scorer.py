@@ -1,20 +1,18 @@
-"""A bigram and the three n-gram experts of #1302, with their gates and boosts, divided by their sum."""
+"""A bigram and three n-gram experts with the gates and boosts of #1302, divided by their sum."""
 
 import sys
+from collections import Counter, defaultdict
 
 import numpy as np
-import torch
 
 from harness import sdk
-from submission import designs, experts, mixer, pieces
-from submission.windows import log_mass, members
 
-# The tiny data's tokens: a control token, bytes, word starts, continuations.
-CLASSES_V = np.repeat(
-    [mixer.CONTROL, mixer.CONTINUES, mixer.STARTS, mixer.CONTINUES], [1, 7, 28, 28]
-)
-LETTERS = "abcdefghijklmnopqrstuvwxyzäö"
-TEXTS = [b"", *(mark.encode() for mark in ".,;:!?\n"), *(letter.encode() for letter in 2 * LETTERS)]
+# The tiny data's tokens: a control token and bytes, then word starts, then continuations.
+WORD_START, CONTINUATION = 8, 36
+GATES = {"token": 0.80, "within": 0.45, "word": 0.65}
+BOOSTS = {"token": 2.625, "within": 0.75, "word": 0.75}
+AGREEMENT = 0.5
+ORDER = 4
 
 
 def train() -> None:
@@ -27,51 +25,82 @@ def train() -> None:
     np.save(training.out / "counts.npy", counts_VV)
 
 
+class Experts:
+    """What followed which context: the last tokens, the word so far, the word before."""
+
+    def __init__(self) -> None:
+        self.seen: dict[tuple, Counter] = defaultdict(Counter)
+
+    def contexts(self, history: list[int]) -> dict[str, tuple]:
+        word = max((at for at in range(len(history)) if history[at] < CONTINUATION), default=0)
+        return {
+            "token": ("token", *history[-ORDER:]),
+            "within": ("within", *history[word:]),
+            "word": ("word", *history[word:]),
+        }
+
+    def hints(self, history: list[int]) -> dict[str, int]:
+        """Return the token that each expert which passes its gate expects."""
+        found = {}
+        for expert, context in self.contexts(history).items():
+            followed = self.seen.get(context)
+            if followed:
+                token, count = followed.most_common(1)[0]
+                if count / followed.total() >= GATES[expert]:
+                    found[expert] = token
+        return found
+
+    def learn(self, history: list[int], token: int) -> None:
+        for expert, context in self.contexts(history).items():
+            inside = token >= CONTINUATION
+            if expert == "token" or (expert == "within") == inside:
+                self.seen[context][token] += 1
+
+
+def as_published(row_V: np.ndarray, hints: dict[str, int]) -> np.ndarray:
+    """Return what each token would be credited with: which expert speaks is asked of that token's class."""
+    logp_V = np.log(row_V)
+    for places, experts in (
+        (slice(WORD_START, CONTINUATION), ("token", "word")),
+        (slice(CONTINUATION, None), ("token", "within")),
+        (slice(0, WORD_START), ("token",)),
+    ):
+        heard = [expert for expert in experts if expert in hints]
+        if not heard:
+            continue
+        best = max(heard, key=BOOSTS.get)
+        token = hints[best]
+        boost = BOOSTS[best] + AGREEMENT * (list(hints.values()).count(token) > 1)
+        logp_V[places] -= np.log1p(row_V[token] * np.expm1(boost))
+        if places.start <= token < (places.stop or len(row_V)):
+            logp_V[token] += boost
+    return logp_V
+
+
 class Scorer:
     def __init__(self, opening: sdk.Opening) -> None:
-        torch.set_num_threads(1)
         counts_VV = np.load("counts.npy", allow_pickle=False)
-        self.logp_VV = torch.from_numpy(counts_VV / counts_VV.sum(axis=1, keepdims=True)).log()
-        self.piece_V = torch.from_numpy(CLASSES_V)
-        self.experts = experts.Experts(
-            experts.MixerConfig(design="L4", contexts=experts.PUBLISHED),
-            pieces.Pieces(tuple(TEXTS), CLASSES_V.astype(np.uint8)),
-            tokens=opening.tokens,
-            block_tokens=opening.block_tokens,
-        )
-        self.last = 0  # the token before the next block
+        self.row_VV = counts_VV / counts_VV.sum(axis=1, keepdims=True)
+        self.experts = Experts()
+        self.history = [0]
 
-    def mixed(self, block_T: np.ndarray, first: int, token_TK: torch.Tensor) -> torch.Tensor:
-        """Return the experts' mixture at the positions first .. len(block_T), for the tokens asked about."""
-        before_T = torch.from_numpy(np.append(self.last, block_T).astype(np.int64))[first:]
-        rows_TV = self.logp_VV[before_T[: len(token_TK)]]
-        spoken = self.experts.say(block_T, first).part(slice(len(token_TK)))
-        now = mixer.shares(
-            self.piece_V,
-            spoken,
-            token_TK,
-            rows_TV.gather(1, token_TK),
-            rows_TV.gather(1, spoken.token_TE.clamp(min=0)),
-            log_mass(rows_TV, members(self.piece_V)),
-        )
-        return self.credited(now, spoken)
-
-    def credited(self, now: mixer.Shares, spoken: mixer.Spoken) -> torch.Tensor:
-        credited, log_sum_T = designs.published(now, spoken)
-        return credited.logp_TK - log_sum_T[:, None]
+    def asked(self, block_T: np.ndarray, at: int) -> np.ndarray:
+        history = [*self.history, *block_T[:at].tolist()][-12:]
+        logp_V = as_published(self.row_VV[history[-1]], self.experts.hints(history))
+        return logp_V - np.log(np.exp(logp_V).sum())
 
     def score(self, block_T: np.ndarray) -> np.ndarray:
-        target_T1 = torch.from_numpy(block_T[:, None].astype(np.int64))
-        return np.maximum(-self.mixed(block_T, 0, target_T1)[:, 0].numpy(), 0.0)
+        answers = [-self.asked(block_T, at)[token] for at, token in enumerate(block_T)]
+        return np.maximum(answers, 0.0)
 
     def accept(self, block_T: np.ndarray) -> None:
-        self.experts.accept(block_T)
-        self.last = int(block_T[-1])
+        for token in block_T.tolist():
+            self.experts.learn(self.history[-12:], token)
+            self.history = [*self.history[-12:], token]
 
     def predict(self, prefix_M: np.ndarray) -> np.ndarray:
-        every_1V = torch.arange(len(CLASSES_V))[None]
-        row_V = self.mixed(prefix_M, len(prefix_M), every_1V)[0]
-        return row_V.numpy()
+        logp_V = self.asked(prefix_M, len(prefix_M))
+        return logp_V - np.log(np.exp(logp_V).sum())
 
 
 if __name__ == "__main__":
