@@ -35,18 +35,22 @@ class Trial:
     wall_s: float
 
 
-def try_cell(sandbox: Sandbox, *, loopback: bool = False) -> Trial:
-    """Try a cell of this sandbox.
+def try_cell(sandbox: Sandbox, *, loopback: bool = False, folder: Path | None = None) -> Trial:
+    """Try a cell of this sandbox, below FOLDER or where temporary files are.
 
     Raises JudgeError where none can be started, or the interpreter does not run in it.
     """
     watch = Stopwatch()
     mark = f"harness-{secrets.token_hex(8)}"
-    with TemporaryDirectory(prefix="harness-trial-") as place, _Targets(mark) as targets:
+    with (
+        TemporaryDirectory(prefix="harness-trial-", dir=folder) as place,
+        _Targets(mark) as targets,
+    ):
         root = Path(place).resolve()
         root.chmod(0o711)  # a cell's user passes through to its own folder
         (root / "judge").mkdir(mode=0o700)
         (root / "judge" / "canary").write_text("what no submission may read\n")
+        targets.listen_below(root / "judge")
         inside = root / "cell"
         facts = {
             "canary": str(root / "judge" / "canary"),
@@ -120,6 +124,7 @@ class _Targets:
         self._abstract = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._abstract.bind("\0" + mark)
         self._abstract.listen()
+        self._file = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
 
     def __enter__(self) -> _Targets:
         return self
@@ -127,6 +132,14 @@ class _Targets:
     def __exit__(self, *_: object) -> None:
         self._port.close()
         self._abstract.close()
+        self._file.close()
+
+    def listen_below(self, folder: Path) -> None:
+        """Listen on a socket file, too, whose path may be longer than an address."""
+        opened = os.open(folder, os.O_PATH)
+        self._file.bind(f"/proc/self/fd/{opened}/socket")
+        os.close(opened)
+        self._file.listen()
 
     def facts(self) -> dict[str, object]:
         """Return where they are."""

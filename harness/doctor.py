@@ -19,8 +19,8 @@ from harness.report.model import Guarantee, Machine
 from harness.ruleset import Ruleset
 from harness.sandbox import mechanisms, sight
 from harness.sandbox.cell import Sandbox
-from harness.sandbox.guarantees import SCOPE_ABI, guarantees, held
-from harness.sandbox.mechanisms import Level, Mechanisms
+from harness.sandbox.guarantees import guarantees, held
+from harness.sandbox.mechanisms import SCOPE_ABI, Level, Mechanisms
 
 STARTS = 5
 
@@ -74,7 +74,8 @@ def diagnose(rules: Ruleset, most: Level, *, loopback: bool, libraries: str) -> 
     )
     bare = Sandbox(mechanisms=found, level="bare", sight=sandbox.sight, limits=sandbox.limits)
     trial = try_cell(sandbox, loopback=loopback)
-    now = held(sandbox, trial.worked, loopback=loopback)
+    cache = isolation.page_cache_of(sandbox, thorough="ipc" in rules.verdict.guarantees)
+    now = held(sandbox, trial.worked, loopback=loopback, page_cache=cache.way)
     lines = guarantees(now, required=rules.verdict.guarantees, train_hidden=True)
     return Diagnosis(
         ruleset=rules.name,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import gettempdir
 
 import msgspec
 
@@ -18,15 +19,18 @@ from harness.errors import JudgeError, UsageError
 from harness.journal import read_record, write_record
 from harness.manifest import Manifest
 from harness.packages import Pinned
+from harness.page_cache import PageCache, choose
 from harness.ruleset import Ruleset
-from harness.sandbox import mechanisms, sight
+from harness.sandbox import leftovers, mechanisms, sight
 from harness.sandbox.cell import Limits, Sandbox
 from harness.sandbox.guarantees import Held, held
-from harness.sandbox.mechanisms import Level
+from harness.sandbox.mechanisms import Level, open_to_others
 from harness.sandbox.shim import PR_SET_DUMPABLE
+from harness.seal import remove
 
 FILE = "isolation.json"
 SUMS = "packages.json"
+TRIAL = "trial"
 
 
 class Isolation(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,10 +43,15 @@ class Isolation(msgspec.Struct, frozen=True, kw_only=True):
 class Isolated:
     """What a run's processes are started in."""
 
-    def __init__(self, sandbox: Sandbox, pinned: Pinned) -> None:
+    def __init__(
+        self, sandbox: Sandbox, pinned: Pinned, page_cache: PageCache, work: Path | None
+    ) -> None:
         """Take what `prepare` made."""
         self.sandbox = sandbox
         self.pinned = pinned
+        self.page_cache = page_cache
+        self.work = work
+        """Where the phases' folders lie, if not in the run's own folder."""
 
 
 def prepare(
@@ -54,6 +63,7 @@ def prepare(
     started, or where the packages are no longer those the run began with.
     """
     undumpable()
+    leftovers.sweep()
     found = mechanisms.probe()
     pinned = packages.resolve(rules.environment.packages, packages.search_path())
     limits = limits_of(rules)
@@ -64,16 +74,42 @@ def prepare(
         limits=limits,
     )
     loopback = manifest.train.loopback or manifest.score.loopback
-    trial = try_cell(sandbox, loopback=loopback)
+    work = _work(folder, sandbox)
+    place = (work or folder) / TRIAL
+    remove(place)  # of a judge that was killed in it
+    place.mkdir()
+    try:
+        trial = try_cell(sandbox, loopback=loopback, folder=place)
+    finally:
+        remove(place)
     before = read_record(folder / FILE, Isolation)
     if before is not None and before.pinned != pinned:
         raise UsageError(
             f"{folder}: the installed packages are not those the run began with; start a new run"
         )
     attempts = () if before is None else before.attempts
-    now = held(sandbox, trial.worked, loopback=loopback)
+    cache = page_cache_of(sandbox, thorough="ipc" in rules.verdict.guarantees)
+    now = held(sandbox, trial.worked, loopback=loopback, page_cache=cache.way)
     write_record(folder / FILE, Isolation(attempts=(*attempts, now), pinned=pinned))
-    return Isolated(sandbox, pinned)
+    return Isolated(sandbox, pinned, cache, work)
+
+
+def page_cache_of(sandbox: Sandbox, *, thorough: bool) -> PageCache:
+    """Return how the page cache is emptied: not at all where other metadata of files stays visible anyway."""
+    if sandbox.level != "namespaces":
+        return PageCache("none", ())
+    return choose([*sandbox.sight.shown, *sandbox.sight.entries], thorough=thorough)
+
+
+def _work(folder: Path, sandbox: Sandbox) -> Path | None:
+    """Return a folder for the phases that a cell's own user can reach, where the run's is closed to it."""
+    if sandbox.level != "landlock" or not sandbox.own_users or open_to_others(folder):
+        return None
+    work = Path(gettempdir()).resolve() / f"harness-{folder.name}"
+    remove(work)
+    work.mkdir(mode=0o711)
+    work.chmod(0o711)
+    return work
 
 
 def limits_of(rules: Ruleset) -> Limits:

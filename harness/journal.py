@@ -81,9 +81,12 @@ class Journal:
     def __init__(self, folder: Path) -> None:
         """Open FOLDER/journal.jsonl and lock it.
 
-        Raises UsageError where another judge is at work in the folder.
+        Raises UsageError where another judge is at work in the folder, or it cannot be written to.
         """
-        self._file = (folder / "journal.jsonl").open("ab", buffering=0)
+        try:
+            self._file = (folder / "journal.jsonl").open("ab", buffering=0)
+        except OSError as error:
+            raise UsageError(f"{folder}: {error.strerror}; make it writable") from None
         self._end_last_line = _is_cut_off(folder / "journal.jsonl")
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)

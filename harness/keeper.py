@@ -18,7 +18,7 @@ daemons that fork twice and call setsid included, stays below it and dies with i
     |<-------------------| deletes the control group
 
 If the judge dies, the control socket closes; the keeper sweeps, deletes the folders that were this phase's
-alone, and ends: nothing survives.
+alone and the control group, and ends: nothing survives.
 
 Standard library alone. How the command is kept in its cell is harness.sandbox's business; what holds on this
 machine is in the report.
@@ -31,10 +31,8 @@ import json
 import os
 import resource
 import selectors
-import shutil
 import signal
 import socket
-import stat
 import sys
 import time
 from pathlib import Path
@@ -44,8 +42,8 @@ if __name__ == "__main__":
     # Started apart from everything that is installed: the judge's own package is found from here.
     sys.path.append(str(Path(__file__).parents[1]))
 
-from harness.sandbox import shim
-from harness.sandbox.groups import Group
+from harness.sandbox import groups, shim
+from harness.sandbox.deletion import delete
 from harness.sandbox.shim import descendants
 from harness.sandbox.watch import Excess, Watch
 
@@ -61,7 +59,10 @@ class CappedLog:
     """A file that keeps the first and the last bytes of a stream, never more than `cap_bytes` of them."""
 
     def __init__(self, path: str, cap_bytes: int) -> None:
-        self._file = open(path, "wb", buffering=0)  # noqa: SIM115, PTH123 - lives as long as the keeper
+        try:
+            self._file = open(path, "wb", buffering=0)  # noqa: SIM115, PTH123 - lives as long as the keeper
+        except OSError:  # the same as where it can be opened and not be written
+            self._file = open(os.devnull, "wb", buffering=0)  # noqa: SIM115, PTH123
         self._head_left = cap_bytes // 2
         self._tail_cap = cap_bytes - cap_bytes // 2
         self._tail = bytearray()
@@ -103,7 +104,8 @@ class Keeper:
     def __init__(self, control: socket.socket, policy: dict[str, Any], told: bytes) -> None:
         self._control = control
         self._policy = policy
-        self._group = Group.from_json(policy["group"]) if policy["group"] else None
+        # Made here and not by the judge: whoever deletes it must outlive whatever may befall the judge.
+        self._group = groups.create(**policy["group"]) if policy["group"] else None
         self._watch = Watch(policy["watch"], self._group)
         self._logs: dict[int, CappedLog] = {}
         self._root = 0
@@ -191,7 +193,8 @@ class Keeper:
         # The judge must see the end of the conversation when the command ends, not when the keeper does.
         null = os.open(os.devnull, os.O_RDWR)
         os.dup2(null, 0)
-        self._say(event="started", pid=self._root)
+        group = None if self._group is None else self._group.as_json()
+        self._say(event="started", pid=self._root, group=group)
 
     def _become_shim(self, report: int, kill: int) -> None:
         """Turn this forked child into the shim; returns only by raising."""
@@ -199,6 +202,8 @@ class Keeper:
         self._control.close()
         if self._group is not None:
             self._group.join()
+        elif self._policy["group"]:
+            raise OSError("no control group can be made, although one could be before")
         with contextlib.suppress(OSError):  # the submission goes first when memory runs out
             Path("/proc/self/oom_score_adj").write_text("1000")
         channel = os.dup(0)
@@ -263,8 +268,8 @@ class Keeper:
                 return True
             if pid == self._root:
                 self._drain_report()
-                if self._started and self._status is None:
-                    # Killed, most likely by its own command, before it could say how that ended.
+                if self._started and self._status is None and not self._dying:
+                    # Not killed by this keeper, and before it could say how its command ended.
                     self._shim_killed = True
                     self._dying = True
 
@@ -315,7 +320,8 @@ class Keeper:
             _delete_shared_memory(self._policy["cell"]["user"])
         if self._judge_gone:
             for folder in self._policy["private"]:
-                _delete(Path(folder))
+                with contextlib.suppress(OSError):
+                    delete(Path(folder))
         self._say(
             event="gone",
             began=self._started,
@@ -346,28 +352,10 @@ def _kill_user(user: int) -> None:
 
 def _delete_shared_memory(user: int) -> None:
     with contextlib.suppress(OSError):
-        for entry in os.scandir("/dev/shm"):
-            if entry.stat(follow_symlinks=False).st_uid == user:
-                _delete(Path(entry.path))
-
-
-def _delete(path: Path) -> None:
-    """Delete a file or a folder of a submission's, unreadable parts included, without following links."""
-
-    def open_up(function: Any, failed: str, _: Any) -> None:
-        with contextlib.suppress(OSError):
-            Path(failed).parent.chmod(stat.S_IRWXU)
-            if not Path(failed).is_symlink() and Path(failed).is_dir():
-                Path(failed).chmod(stat.S_IRWXU)
-                shutil.rmtree(failed, ignore_errors=True)
-            else:
-                Path(failed).unlink()
-
-    if path.is_symlink() or path.is_file():
-        with contextlib.suppress(OSError):
-            path.unlink()
-    elif path.exists():
-        shutil.rmtree(path, onerror=open_up)
+        for entry in list(os.scandir("/dev/shm")):
+            with contextlib.suppress(OSError):  # one that cannot be deleted keeps no other
+                if entry.stat(follow_symlinks=False).st_uid == user:
+                    delete(Path(entry.path))
 
 
 def _children(pid: int) -> list[int]:

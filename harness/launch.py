@@ -19,6 +19,7 @@ from harness import sdk
 from harness.clock import Deadline
 from harness.manifest import Manifest, ScoreCommand, Train
 from harness.packages import Pinned, view
+from harness.page_cache import PageCache
 from harness.process import Tree
 from harness.ruleset import Phases
 from harness.sandbox.cell import Folders, Sandbox
@@ -61,6 +62,7 @@ class Context:
     listener: Listener
     sandbox: Sandbox
     pinned: Pinned
+    page_cache: PageCache
     project: tuple[str, ...]
     """Packages of this project that are visible."""
 

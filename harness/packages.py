@@ -26,7 +26,7 @@ from typing import Literal, NamedTuple
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import NormalizedName, canonicalize_name
-from packaging.version import InvalidVersion
+from packaging.version import InvalidVersion, Version
 
 from harness.errors import JudgeError, RulesetError
 
@@ -113,7 +113,7 @@ class _Wish(NamedTuple):
 
 def search_path() -> list[str]:
     """Return the folders of this interpreter's import path that hold installed packages, in its order."""
-    return [entry for entry in sys.path if entry and next(_metadata(entry), None)]
+    return [entry for entry in sys.path if next(_metadata(entry), None)]
 
 
 def resolve(wanted: Sequence[str], search: Sequence[str]) -> Pinned:
@@ -235,7 +235,7 @@ def _installed(search: Iterable[str]) -> dict[NormalizedName, _Installed]:
                     version=str(facts["Version"] or ""),
                     site=os.path.realpath(folder),
                     info=info.name,
-                    files=_listed(dist) if info.suffix == ".dist-info" else None,
+                    files=_listed(dist),
                 )
     return found
 
@@ -324,7 +324,7 @@ def _gap(wish: _Wish, found: _Installed | None) -> Missing | None:
 def _allows(requirement: Requirement, version: str) -> bool:
     try:
         # What is installed was chosen by somebody: a pre-release inside the range is inside it.
-        return requirement.specifier.contains(version, prereleases=True)
+        return requirement.specifier.contains(Version(version), prereleases=True)
     except InvalidVersion:
         return False
 

@@ -206,6 +206,8 @@ def score(
     time = replace(time, peak_rss_mb=run.tree.peak_rss_mb)
     if time.outcome is Outcome.DONE:
         journal.publish(partial, nats)
+    else:
+        partial.unlink()
     context.listener.ended(seed, time)
     return Scored(load=load, score=time, credited=credited)
 
@@ -238,6 +240,7 @@ def loaded(
     A copy, so that what one process leaves in its folder is not there for the next.
     """
     manifest = context.manifest
+    context.page_cache.empty()
     with started(
         context,
         manifest.score,

@@ -43,7 +43,8 @@ class Tree:
         become_subreaper()
         self._before = _children()
         self._logs = logs
-        self._group = Group.from_json(policy["group"]) if policy["group"] else None
+        self._within_reach: list[str] = policy["within_reach"]
+        self._group: Group | None = None
         whole = {
             **policy,
             "stdout": f"{logs}.stdout",
@@ -60,7 +61,10 @@ class Tree:
         """Processes still alive when the command itself ended."""
         self.gone = False
         self.keeper_killed = False
-        """Whether a process that could signal it ended the keeper, or its shim."""
+        """Whether a process that could signal it ended the keeper, or its shim.
+
+        Raises JudgeError instead where no process of the submission could.
+        """
         self.survivors = 0
         self.peak_rss_mb: float | None = None
         self.excess: str | None = None
@@ -131,9 +135,10 @@ class Tree:
         except OSError:  # it died with our words unread, which resets the connection
             data = b""
         if not data:
-            # The keeper is dead: somebody with our user id killed it. Its children are ours now.
+            # The keeper is dead: somebody who may signal it killed it. Its children are ours now.
             self.keeper_killed = True
             self._sweep_orphans()
+            self._excuse("keeper")
             return
         self._buffer += data
         *lines, self._buffer = self._buffer.split(b"\n")
@@ -141,7 +146,9 @@ class Tree:
             self._take(json.loads(line))
 
     def _take(self, message: dict[str, Any]) -> None:
-        if message["event"] == "exited":
+        if message["event"] == "started":
+            self._group = Group.from_json(message["group"]) if message["group"] else None
+        elif message["event"] == "exited":
             self.exit_status = message["status"]
             self.left_behind = message["left"]
         elif message["event"] == "gone":
@@ -154,11 +161,21 @@ class Tree:
                 if not by_submission:
                     raise JudgeError(f"the submission {says}; make room and resume the run")
                 self.excess = says
+            if self.keeper_killed and self.excess is None:
+                self._excuse("shim")
             if not message["began"] and not self._asked_to_kill:
                 raise JudgeError(
                     f"the sandbox could not be started: {self._last_words()}; `harness doctor` says what "
                     "works on this machine"
                 )
+
+    def _excuse(self, killed: str) -> None:
+        """Raise JudgeError where a process was killed that no process of the submission could reach."""
+        if killed not in self._within_reach:
+            raise JudgeError(
+                f"the {killed} of a cell was killed from outside, which is nothing that the submission could "
+                "do; resume the run"
+            )
 
     def _last_words(self) -> str:
         try:

@@ -30,7 +30,7 @@ from harness.clock import utc_now
 from harness.data.dataset import Dataset, open_dataset
 from harness.data.recount import count_text
 from harness.draws import new_secret
-from harness.errors import DataError, HarnessError, JudgeError, ManifestError, UsageError
+from harness.errors import DataError, JudgeError, ManifestError, UsageError
 from harness.fit import check_fit
 from harness.handover import Handover
 from harness.journal import Journal, read_record, write_atomically, write_record
@@ -40,6 +40,7 @@ from harness.report.model import Guarantee
 from harness.sandbox.guarantees import guarantees, not_started, weakest
 from harness.sandbox.mechanisms import Level
 from harness.seal import Snapshot, digest_of, remove, seal, snapshot, verify
+from harness.storage import made_whole, writing
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -134,45 +135,44 @@ class Run:
         run_id = f"{stamp}-{slug}-{new_secret()[:6]}"
         folder = root / run_id
         try:
-            folder.mkdir(parents=True)
-            copied = snapshot(submission, folder / "submission")
-            if manifest.FILE_NAME in copied.refused:
-                raise ManifestError(
-                    f"{submission / manifest.FILE_NAME}: {copied.refused[manifest.FILE_NAME]}; "
-                    "make it a file of its own"
+            with made_whole(folder) as making:
+                copied = snapshot(submission, making / "submission")
+                if manifest.FILE_NAME in copied.refused:
+                    raise ManifestError(
+                        f"{submission / manifest.FILE_NAME}: {copied.refused[manifest.FILE_NAME]}; "
+                        "make it a file of its own"
+                    )
+                write_atomically(making / "ruleset.toml", rules.text.encode())
+                if baseline_text is not None:
+                    write_atomically(making / "baseline.toml", baseline_text.encode())
+                plan = Plan(
+                    schema=1,
+                    harness_version=__version__,
+                    run_id=run_id,
+                    created_utc=created,
+                    ruleset_sha256=rules.sha256,
+                    data_folder=str(data.folder.resolve()),
+                    data_digests=dict(data.digests),
+                    seeds=seeds,
+                    snapshot=copied,
+                    baseline_sha256=None if baseline_text is None else _sha256(baseline_text),
+                    own_baseline=baseline_text is not None and baseline_text == rules.baseline_text,
                 )
-            write_atomically(folder / "ruleset.toml", rules.text.encode())
-            if baseline_text is not None:
-                write_atomically(folder / "baseline.toml", baseline_text.encode())
-            plan = Plan(
-                schema=1,
-                harness_version=__version__,
-                run_id=run_id,
-                created_utc=created,
-                ruleset_sha256=rules.sha256,
-                data_folder=str(data.folder.resolve()),
-                data_digests=dict(data.digests),
-                seeds=seeds,
-                snapshot=copied,
-                baseline_sha256=None if baseline_text is None else _sha256(baseline_text),
-                own_baseline=baseline_text is not None and baseline_text == rules.baseline_text,
-            )
-            write_record(folder / "run.json", plan)
+                write_record(making / "run.json", plan)
         except OSError as error:
-            remove(folder)
             raise UsageError(
                 f"{folder}: {error.strerror}; choose a writable folder with --out"
             ) from None
-        except HarnessError:
-            remove(folder)
-            raise
         return cls(folder)
 
     def execute(
         self, listener: Listener, passed_env: Mapping[str, str], *, most: Level = "namespaces"
     ) -> None:
-        """Do every step that is not done yet, in the strongest sandbox that works here, `most` at most."""
-        with Journal(self.folder) as log:
+        """Do every step that is not done yet, in the strongest sandbox that works here, `most` at most.
+
+        Raises JudgeError where the judge or the machine failed, UsageError where another judge is at work.
+        """
+        with writing(self.folder), Journal(self.folder) as log:
             log.write("started", harness_version=__version__)
             if read_record(self.folder / "text.json", TextBytes) is None:
                 write_record(self.folder / "text.json", count_text(self.data))
@@ -186,7 +186,9 @@ class Run:
                 )
                 context = self.context(listener, passed_env, isolated)
                 for seed in self.plan.seeds:
-                    _Seed(self, context, log, seed).steps()
+                    _Seed(self, context, log, seed, isolated.work).steps()
+                if isolated.work is not None:
+                    remove(isolated.work)
             for seed in self.plan.seeds:
                 remove(self.seed_folder(seed) / "work")
             log.write("measured")
@@ -205,6 +207,7 @@ class Run:
             listener=listener,
             sandbox=isolated.sandbox,
             pinned=isolated.pinned,
+            page_cache=isolated.page_cache,
             project=self.ruleset.environment.project,
         )
 
@@ -259,10 +262,12 @@ class Run:
 class _Seed:
     """The steps of one seed."""
 
-    def __init__(self, run: Run, context: Context, log: Journal, seed: int) -> None:
+    def __init__(
+        self, run: Run, context: Context, log: Journal, seed: int, work: Path | None
+    ) -> None:
         self._run, self._context, self._log, self._seed = run, context, log, seed
         self._folder = run.seed_folder(seed)
-        self._work = self._folder / "work"
+        self._work = self._folder / "work" if work is None else work / str(seed)
         self._sealed = self._folder / "sealed"
 
     def steps(self) -> None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from pathlib import Path, PurePosixPath
 from checks.contract import Artifact, CountedFile
 from harness.errors import JudgeError, UsageError
 from harness.manifest import FILE_NAME, SKIPPED, Manifest, path_problem
+from harness.sandbox.deletion import delete
 
 CHUNK_BYTES = 1 << 20
 MAX_FOLDER_FILES = 20_000
@@ -294,15 +294,11 @@ def _make_read_only(root: Path) -> None:
 
 
 def remove(folder: Path) -> None:
-    """Delete a folder, read-only parts included; what is not there is fine."""
-    if folder.is_symlink():
-        folder.unlink()
-    if not folder.exists():
-        return
-    folder.chmod(0o755)  # before looking into it: without the bits there is nothing to see
-    for place, folders, _ in os.walk(folder):
-        for name in folders:
-            path = Path(place) / name
-            if not path.is_symlink():
-                path.chmod(0o755)
-    shutil.rmtree(folder)
+    """Delete a folder, read-only parts included; what is not there is fine.
+
+    Raises JudgeError where something of it stays.
+    """
+    try:
+        delete(folder)
+    except OSError as error:
+        raise JudgeError(f"{folder}: {error.strerror}; delete it by hand") from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
 import click
@@ -141,9 +142,8 @@ def _reference() -> Path:
 def _writable(out: Path) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
-        probe = out / f".probe-{os.getpid()}"
-        probe.touch()
-        probe.unlink()
+        with TemporaryFile(dir=out):  # without a name: nothing of it is ever left
+            pass
     except OSError as error:
         raise UsageError(f"--out {out}: {error.strerror}; choose a writable folder") from None
 

@@ -128,11 +128,13 @@ def conclude(run: Run, *, as_json: bool) -> int:
     from harness.report.html_page import render_html
     from harness.report.model import encode
     from harness.report.text import print_report
+    from harness.storage import writing
 
     report = verdict.report(run)
     encoded = encode(report)
-    write_atomically(run.folder / "report.json", encoded)
-    write_atomically(run.folder / "report.html", render_html(report).encode())
+    with writing(run.folder):
+        write_atomically(run.folder / "report.json", encoded)
+        write_atomically(run.folder / "report.html", render_html(report).encode())
     if as_json:
         click.echo(encoded, nl=False)
     else:

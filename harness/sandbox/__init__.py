@@ -8,5 +8,8 @@ bubblewrap.py   the same as a command line of bubblewrap
 system_calls.py the seccomp filter
 groups.py       control groups: memory and processes
 shim.py         runs inside: drops the user, closes the doors, starts the command, reaps
-start.py        environment variables
+start.py        environment variables, and folders that are a cell's own
+watch.py        memory and disk where nothing limits them
+deletion.py     deletes what a submission made, whatever it made
+leftovers.py    deletes what judges left that were killed
 """

@@ -36,6 +36,7 @@ def attempts(facts: dict[str, Any]) -> dict[str, list[tuple[str, Callable[[], ob
             ("a file of the judge could be read", lambda: canary.read_bytes()),
             ("a folder of the judge could be listed", lambda: os.listdir(canary.parent)),
             ("a file could be written beside it", lambda: (canary.parent / "mark").write_text("x")),
+            ("a socket file of the judge's user could be reached", lambda: _socket_file(canary)),
         ],
         "network": [
             ("a port of the machine could be reached", lambda: _connect(int(facts["port"]))),
@@ -56,7 +57,7 @@ def attempts(facts: dict[str, Any]) -> dict[str, list[tuple[str, Callable[[], ob
             ("the judge could be traced", lambda: _trace(judge)),
             (
                 "an abstract socket of the judge could be reached",
-                lambda: _abstract(facts["abstract"]),
+                lambda: _local("\0" + facts["abstract"]),
             ),
         ],
         "ipc": [
@@ -84,9 +85,18 @@ def _send_datagram() -> None:
         out.sendto(b"x", TEST_NET)
 
 
-def _abstract(name: str) -> None:
+def _local(address: str) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as out:
-        out.connect("\0" + name)
+        out.connect(address)
+
+
+def _socket_file(canary: Path) -> None:
+    # By way of its folder: the path may be longer than an address.
+    folder = os.open(canary.parent, os.O_PATH)
+    try:
+        _local(f"/proc/self/fd/{folder}/socket")
+    finally:
+        os.close(folder)
 
 
 def _call(name: str, *arguments: Any) -> int:

@@ -16,6 +16,7 @@ from typing import Any
 
 from harness.sandbox import bubblewrap, groups, shim, sight, system_calls
 from harness.sandbox.mechanisms import (
+    SCOPE_ABI,
     USERS_OF_A_JUDGE,
     Level,
     Mechanisms,
@@ -72,7 +73,7 @@ class Sandbox:
         *,
         loopback: bool,
     ) -> dict[str, Any]:
-        """Return what the keeper of one process is told, but for its logs; makes its control group.
+        """Return what the keeper of one process is told, but for its logs.
 
         `loopback` says whether its own processes talk to one another over TCP.
         """
@@ -92,9 +93,6 @@ class Sandbox:
                 memory_bytes=self.limits.memory_bytes,
             )
             start += [sys.executable, "-I", "-S", "-B", bubblewrap.SHIM_AT]
-        group = groups.create(
-            f"harness-{os.getpid()}-{number}", self.limits.memory_bytes, self.limits.processes
-        )
         return {
             "start": start,
             "cell": {
@@ -106,10 +104,17 @@ class Sandbox:
                 "landlock": self._doors(folders, user, loopback)
                 if self.level == "landlock"
                 else None,
-                "filter": self._filter(loopback=loopback),
+                "filter": self._filter(user, loopback=loopback),
             },
             "switch": self._switch(user),
-            "group": None if group is None else group.as_json(),
+            "within_reach": self._within_reach(user),
+            "group": {
+                "name": groups.named(str(number)),
+                "memory_bytes": self.limits.memory_bytes,
+                "processes": self.limits.processes,
+            }
+            if self.mechanisms.group_version
+            else None,
             "watch": {
                 "memory_bytes": self.limits.memory_bytes,
                 "disk_bytes": self.limits.disk_bytes,
@@ -119,12 +124,15 @@ class Sandbox:
             "private": [str(path) for path in folders.private],
         }
 
-    def _filter(self, *, loopback: bool) -> str:
+    def _filter(self, user: int | None, *, loopback: bool) -> str:
         if not self.mechanisms.seccomp or self.level == "bare":
             return ""
         if self.level == "namespaces":
             return system_calls.program("all").hex()
-        return system_calls.program("stream" if loopback else "none").hex()
+        if loopback:
+            return system_calls.program("stream").hex()
+        # Sockets of other users are closed by their files' modes; those of the judge's are not.
+        return system_calls.program("none", named=user is not None).hex()
 
     def _switch(self, user: int | None) -> str:
         if self.level == "namespaces":
@@ -132,6 +140,14 @@ class Sandbox:
         if user is not None:
             return "user"
         return "scope" if self.level == "landlock" else "sweep"
+
+    def _within_reach(self, user: int | None) -> list[str]:
+        """Return which of the judge's processes the command may signal, so that it can end them."""
+        if self.level == "bare":
+            return ["keeper", "shim"]
+        if self.level == "landlock" and self.mechanisms.landlock_abi < SCOPE_ABI:
+            return ["keeper", "shim"] if user is None else ["shim"]
+        return []
 
     def _resource_limits(self, *, own_user: bool) -> dict[str, int]:
         limits = {

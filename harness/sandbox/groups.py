@@ -8,7 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fnmatch
+import os
+import signal
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -78,6 +82,37 @@ def create(name: str, memory_bytes: int, processes: int) -> Group | None:
     return _create_v2(name, memory_bytes, processes) or _create_v1(name, memory_bytes, processes)
 
 
+def named(number: str) -> str:
+    """Return the name of a group of this process's: one for each `number`.
+
+    It says which process made it, and in which process namespace: another container's may have the same id.
+    """
+    return f"harness-{os.getpid()}-{_process_namespace()}-{number}"
+
+
+def everywhere() -> Iterator[tuple[int, str]]:
+    """Yield (process id of its judge, folder) of every group that was made in this process namespace."""
+    ours = f"harness-*-{_process_namespace()}-*"
+    for mount, _ in (*_mounts("cgroup2"), *_mounts("cgroup")):
+        for place, folders, _ in os.walk(mount):
+            for name in fnmatch.filter(folders, ours):
+                judge = name.split("-")[1]
+                if judge.isdigit():
+                    yield int(judge), os.path.join(place, name)  # noqa: PTH118 - there may be thousands
+
+
+def clear(folder: str) -> bool:
+    """Kill what is left in a group that has no keeper, and delete it; return whether it is gone."""
+    until = time.monotonic() + REMOVE_S
+    while not (gone := _removed(folder)) and time.monotonic() < until:
+        with contextlib.suppress(OSError):
+            for pid in map(int, (Path(folder) / "cgroup.procs").read_text().split()):
+                if pid > 0:  # 0 stands for one that cannot be seen from here
+                    os.kill(pid, signal.SIGKILL)
+        time.sleep(0.005)
+    return gone
+
+
 def _create_v2(name: str, memory_bytes: int, processes: int) -> Group | None:
     for mount, _ in _mounts("cgroup2"):
         own = _own_path("")
@@ -125,6 +160,7 @@ def _create_v1(name: str, memory_bytes: int, processes: int) -> Group | None:
 
 def _made(folder: Path, limits: dict[str, str], needed: tuple[str, ...]) -> bool:
     try:
+        _removed(str(folder))  # of a judge that was killed, and whose number this one was given
         folder.mkdir()
     except OSError:
         return False
@@ -171,6 +207,10 @@ def _own_path(controller: str) -> str | None:
             if controller in controllers.split(","):
                 return path
     return None
+
+
+def _process_namespace() -> int:
+    return Path("/proc/self/ns/pid").stat().st_ino
 
 
 def _field(path: Path, name: str) -> int:

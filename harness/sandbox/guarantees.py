@@ -13,12 +13,10 @@ from dataclasses import dataclass
 from checks.contract import Finding, Status
 from harness.report.model import Guarantee
 from harness.sandbox.cell import Sandbox
-from harness.sandbox.mechanisms import Level
+from harness.sandbox.mechanisms import SCOPE_ABI, Level
 
 KNOWN = ("network", "files", "processes", "memory", "ipc", "clock", "channel", "environment")
 STATES = ("not enforced", "best effort", "watched", "enforced")
-SCOPE_ABI = 6
-"""Landlock keeps signals and abstract sockets inside from this version on."""
 Line = tuple[str, str]
 
 
@@ -33,11 +31,15 @@ class Held:
     memory_bytes: int
     loopback: bool
     """Whether the submission's processes talk over TCP."""
+    page_cache: str
+    """How the page cache is emptied before a scorer starts: whole, each or none."""
     worked: dict[str, list[str]]
     """What the judge's own trial could do from inside a cell, by guarantee."""
 
 
-def held(sandbox: Sandbox, worked: Mapping[str, Sequence[str]], *, loopback: bool) -> Held:
+def held(
+    sandbox: Sandbox, worked: Mapping[str, Sequence[str]], *, loopback: bool, page_cache: str
+) -> Held:
     """Return the record of this sandbox."""
     return Held(
         level=sandbox.level,
@@ -46,6 +48,7 @@ def held(sandbox: Sandbox, worked: Mapping[str, Sequence[str]], *, loopback: boo
         group_version=sandbox.mechanisms.group_version,
         memory_bytes=sandbox.limits.memory_bytes,
         loopback=loopback,
+        page_cache=page_cache,
         worked={name: list(says) for name, says in worked.items()},
     )
 
@@ -153,7 +156,7 @@ def _files(sandbox: Held, train_hidden: bool) -> Line:
 def _processes(sandbox: Held) -> Line:
     if sandbox.level == "namespaces":
         return "enforced", "a process namespace, which ends as a whole"
-    if sandbox.group_version == 2:
+    if sandbox.group_version == 2 and sandbox.level != "bare":
         return "enforced", "a control group, which is killed as a whole"
     if sandbox.own_users:
         return "enforced", "a user of its own, all of whose processes are killed at once"
@@ -167,20 +170,28 @@ def _processes(sandbox: Held) -> Line:
 
 def _memory(sandbox: Held) -> Line:
     limit = f"{sandbox.memory_bytes / 1e9:.1f} GB"
+    group = f"a control group, version {sandbox.group_version}, of {limit}"
+    if sandbox.group_version and sandbox.level == "bare":
+        return "best effort", f"{group}, which processes of the judge's user may leave"
     if sandbox.group_version:
-        return "enforced", f"a control group, version {sandbox.group_version}, of {limit}"
+        return "enforced", group
     return "watched", f"looked at four times a second, and killed over {limit}"
 
 
 def _ipc(sandbox: Held) -> Line:
+    refused = "seccomp refuses shared memory, queues and key rings"
     if sandbox.level == "namespaces":
-        return (
-            "enforced",
-            "an IPC namespace and a /dev/shm of its own; seccomp refuses queues and key rings",
-        )
+        own = f"an IPC namespace and a /dev/shm of its own; {refused}"
+        if sandbox.page_cache == "none":
+            return (
+                "best effort",
+                f"{own}; the page cache, which can be asked and timed, is not emptied",
+            )
+        return "enforced", f"{own}; the page cache is emptied before each scorer"
     if sandbox.level == "landlock":
         shared = "is emptied of what its user left" if sandbox.own_users else "is closed"
-        return "enforced", f"seccomp refuses shared memory, queues and key rings; /dev/shm {shared}"
+        left = "access times of files" if sandbox.own_users else "times and modes of files"
+        return "best effort", f"{refused}; /dev/shm {shared}; {left} and the page cache stay"
     return "not enforced", "shared memory, queues and key rings outlive a process"
 
 

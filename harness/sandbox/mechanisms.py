@@ -30,6 +30,8 @@ USER_BASE, USERS_OF_A_JUDGE = 1_000_000_000, 100
 """User ids of cells: above any account, one range for each judge that runs at the same time."""
 SMALL_USER_BASE, SMALL_USERS = 20_000, 40_000
 """Where a user namespace holds 65,536 ids only."""
+SCOPE_ABI = 6
+"""Landlock keeps signals and abstract sockets inside from this version on."""
 
 
 class Mechanisms(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,7 +67,7 @@ def probe() -> Mechanisms:
     own_user = _own_user()
     program, version, problem = _bubblewrap(root=own_user)
     seccomp_problem = _seccomp_problem()
-    group = groups.create(f"harness-probe-{os.getpid()}", 1 << 28, 64)
+    group = groups.create(groups.named("probe"), 1 << 28, 64)
     if group is not None:
         group.remove()
     return Mechanisms(
@@ -86,6 +88,14 @@ def user_base() -> int:
     if _largest_user() > USER_BASE + (os.getpid() + 1) * USERS_OF_A_JUDGE:
         return USER_BASE + os.getpid() * USERS_OF_A_JUDGE
     return SMALL_USER_BASE + os.getpid() * USERS_OF_A_JUDGE % SMALL_USERS
+
+
+def judge_of(user: int) -> int | None:
+    """Return the process id of the judge whose cell a user id was given to; None where it was no cell's.
+
+    Small ids are shared with accounts, and say nothing.
+    """
+    return (user - USER_BASE) // USERS_OF_A_JUDGE if user >= USER_BASE else None
 
 
 def open_to_others(path: Path) -> bool:

@@ -195,6 +195,8 @@ def _is_alone(keeper: int) -> bool:
         os.kill(keeper, 0)
     except PermissionError:
         return True
+    except ProcessLookupError:
+        pass  # dead, so that it cannot be told
     return False
 
 

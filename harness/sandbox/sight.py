@@ -48,10 +48,12 @@ class Sight:
     """Device files, read and write."""
 
 
-def sight(entries: Iterable[Path], libraries: str = "") -> Sight:
+def sight(entries: Iterable[Path], libraries: str = "", closed: Iterable[Path] = ()) -> Sight:
     """Return what this machine has to show; `entries` are those of the pinned packages.
 
-    `libraries` is the judge's LD_LIBRARY_PATH, whose folders are shown.
+    `libraries` is the judge's LD_LIBRARY_PATH, whose folders are shown. `closed` are folders that stay hidden
+    even where they lie below a folder that is shown, as the data would in a project that is its own virtual
+    environment.
     """
     system = [Path(path) for path in SYSTEM]
     links = [(str(path), str(path.readlink())) for path in system if path.is_symlink()]
@@ -59,11 +61,12 @@ def sight(entries: Iterable[Path], libraries: str = "") -> Sight:
     shown += [path for name in SETTINGS if (path := Path("/etc") / name).exists()]
     shown += [Path(part) for part in libraries.split(":") if part.startswith("/")]
     shown += interpreter()
-    hidden = site_folders()
+    kept = _outermost(path for path in shown if path.exists())
+    hidden = {*site_folders(), *(path.resolve() for path in closed if _lies_below(path, kept))}
     return Sight(
         links=tuple(links),
-        shown=_outermost(path for path in shown if path.exists()),
-        hidden=tuple(hidden),
+        shown=kept,
+        hidden=tuple(sorted(hidden)),
         entries=tuple(sorted(set(entries))),
         gpus=tuple(sorted(p for name in GPU_DEVICES for p in Path("/dev").glob(name))),
     )
@@ -90,6 +93,9 @@ def site_folders() -> list[Path]:
     for root in roots:
         for pattern in ("lib/python3*/site-packages", "lib/python3*/dist-packages"):
             found.update(root.glob(pattern))
+        if (root / "conda-meta").is_dir():
+            # Its other environments, and the packages that it keeps unpacked.
+            found |= {root / "envs", root / "pkgs"}
     return sorted({path.resolve() for path in found if path.is_dir()})
 
 
@@ -110,6 +116,10 @@ def without(shown: Iterable[Path], hidden: Iterable[Path]) -> tuple[list[Path], 
         else:
             whole.append(path)
     return sorted(whole), sorted(listed)
+
+
+def _lies_below(path: Path, folders: Iterable[Path]) -> bool:
+    return any(path.resolve().is_relative_to(folder.resolve()) for folder in folders)
 
 
 def _outermost(paths: Iterable[Path]) -> tuple[Path, ...]:

@@ -46,17 +46,22 @@ FAMILIES = 64
 """More than the kernel has; every one but those below is refused."""
 LOCAL_FAMILIES = (socket.AF_UNIX, socket.AF_NETLINK)
 INTERNET = (socket.AF_INET, socket.AF_INET6)
+KINDS = 16
+"""More kinds of sockets than the kernel has; it looks at the low four bits."""
 LOW = 0xFFFFFFFF
 TIOCSTI, TIOCLINUX = 0x5412, 0x541C
 MSG_FASTOPEN = 0x20000000
-IPPROTO_MPTCP = 262
+OTHER_STREAMS = (132, 256, 262)
+"""SCTP, SMC and MPTCP: stream sockets that Landlock's rules for TCP ports do not see."""
 
 
 @cache
-def program(inet: Inet) -> bytes:
+def program(inet: Inet, *, named: bool = True) -> bytes:
     """Return the filter as an array of 8-byte BPF instructions, for this machine's architecture.
 
-    Raises OSError or RuntimeError where libseccomp is not there.
+    `named` says whether local sockets may be reached by a path or a name. Where nothing but Landlock stands
+    before those of the judge's own user (a container engine's, a session's message bus), they must not be:
+    Landlock does not look at them. What is left then are pairs. Raises OSError or RuntimeError where libseccomp is not there.
     """
     import pyseccomp as seccomp
 
@@ -75,6 +80,8 @@ def program(inet: Inet) -> bytes:
         fast = seccomp.Arg(flags_at, seccomp.MASKED_EQ, MSG_FASTOPEN, MSG_FASTOPEN)
         _refuse(seccomp, rules, errno.EPERM, name, fast)
     _sockets(seccomp, rules, inet)
+    if not named:
+        _pairs_alone(seccomp, rules)
     with tempfile.TemporaryFile() as file:
         rules.export_bpf(file)
         file.seek(0)
@@ -90,11 +97,22 @@ def _sockets(seccomp: Any, rules: Any, inet: Inet) -> None:
         return
     for family in INTERNET:
         of_it = seccomp.Arg(0, seccomp.MASKED_EQ, LOW, family)
-        for kind in set(range(16)) - {int(socket.SOCK_STREAM)}:
-            typed = seccomp.Arg(1, seccomp.MASKED_EQ, 0xF, kind)
+        for kind in set(range(KINDS)) - {int(socket.SOCK_STREAM)}:
+            typed = seccomp.Arg(1, seccomp.MASKED_EQ, KINDS - 1, kind)
             _refuse(seccomp, rules, errno.EPROTONOSUPPORT, "socket", of_it, typed)
-        spoken = seccomp.Arg(2, seccomp.MASKED_EQ, LOW, IPPROTO_MPTCP)
-        _refuse(seccomp, rules, errno.EPROTONOSUPPORT, "socket", of_it, spoken)
+        for protocol in OTHER_STREAMS:
+            spoken = seccomp.Arg(2, seccomp.MASKED_EQ, LOW, protocol)
+            _refuse(seccomp, rules, errno.EPROTONOSUPPORT, "socket", of_it, spoken)
+
+
+def _pairs_alone(seccomp: Any, rules: Any) -> None:
+    """Refuse what leads from one local socket to another: connecting, and datagrams, which name a target."""
+    _refuse(seccomp, rules, errno.EACCES, "connect")
+    local = seccomp.Arg(0, seccomp.MASKED_EQ, LOW, int(socket.AF_UNIX))
+    for kind in set(range(KINDS)) - {int(socket.SOCK_STREAM), int(socket.SOCK_SEQPACKET)}:
+        typed = seccomp.Arg(1, seccomp.MASKED_EQ, KINDS - 1, kind)
+        for name in ("socket", "socketpair"):
+            _refuse(seccomp, rules, errno.EPROTONOSUPPORT, name, local, typed)
 
 
 def _refuse(seccomp: Any, rules: Any, code: int, name: str, *where: Any) -> None:

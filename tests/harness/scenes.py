@@ -13,6 +13,7 @@ import numpy as np
 from harness import launch, manifest, phases
 from harness.commands.show import Quiet
 from harness.handover import Handover
+from harness.page_cache import PageCache
 from harness.ruleset import Phases
 from tests import cells
 from tests.judged import SUBMISSIONS
@@ -78,6 +79,7 @@ class Scene:
             listener=self.listener,
             sandbox=cells.sandbox(self.level),
             pinned=cells.pinned(),
+            page_cache=PageCache("none", ()),
             project=(),
         )
 

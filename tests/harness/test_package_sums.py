@@ -2,6 +2,7 @@
 
 import os
 import py_compile
+import socket
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -82,15 +83,17 @@ def test_only_what_record_does_not_state_is_stored_singly(tmp_path):
     pinned = installed(tmp_path, {f"a/{number}.py": "" for number in range(100)})
     one = digest(pinned).packages["a"]
     assert (one.files, one.differing, one.byte_code) == (102, {}, {})
+    assert one.size_bytes == sum(path.stat().st_size for path in tmp_path.glob("*.dist-info/*"))
     assert list(one.unlisted) == ["a-1.0.dist-info/RECORD"]
 
 
-@pytest.mark.parametrize("row", ["", "md5=abc", "sha256=é", "sha256=a"])
+@pytest.mark.parametrize("row", ["", "md5=abcd", "sha256=é", "sha256=a"])
 def test_a_row_without_a_sum_leaves_no_gap(tmp_path, row):
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "odd.py").write_text("1")
     pinned = installed(tmp_path, {"a/x.py": ""}, listed={"a/odd.py": row})
     before = digest(pinned)
+    assert set(before.packages["a"].unlisted) == {"a-1.0.dist-info/RECORD", "a/odd.py"}
     (tmp_path / "a" / "odd.py").write_text("2")
     assert changed(before, digest(pinned)) == ["a 1.0: a/odd.py: changed"]
 
@@ -171,6 +174,26 @@ def test_a_link_to_a_folder_is_not_followed_below_the_top(tmp_path):
     }
 
 
+def test_a_link_that_leads_elsewhere_is_another(tmp_path):
+    pinned = installed(tmp_path, {"a/x/1.py": "", "a/y/1.py": ""})
+    (tmp_path / "a" / "z").symlink_to("x")
+    before = digest(pinned)
+    (tmp_path / "a" / "z").unlink()
+    (tmp_path / "a" / "z").symlink_to("y")
+    assert changed(before, digest(pinned)) == ["a 1.0: a/z: changed"]
+
+
+def test_what_is_no_file_is_told_by_its_kind(tmp_path, monkeypatch):
+    pinned = installed(tmp_path, {"a/x.py": ""})
+    os.mkfifo(tmp_path / "a" / "odd")
+    before = digest(pinned)
+    (tmp_path / "a" / "odd").unlink()
+    monkeypatch.chdir(tmp_path / "a")  # a socket's path is short
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind("odd")
+        assert changed(before, digest(pinned)) == ["a 1.0: a/odd: changed"]
+
+
 def test_a_package_that_is_shown_through_a_link_is_read_where_it_lies(tmp_path):
     install(tmp_path, "a", {"a/x.py": "1"})
     (tmp_path / "a").rename(tmp_path / "store")
@@ -222,7 +245,7 @@ def test_byte_code_that_changes_is_a_change(tmp_path):
         "a/__pycache__/stash",
         "a/none.pyc",  # a module without a source
         "a/x.pyc",
-        f"a/{CODE}",
+        f"a/sub/x.{CODE}",
     ],
 )
 def test_what_only_looks_like_byte_code_is_a_file_like_others(tmp_path, name):
@@ -233,6 +256,26 @@ def test_what_only_looks_like_byte_code_is_a_file_like_others(tmp_path, name):
     after = digest(pinned)
     assert changed(before, after) == [f"a 1.0: {name}: appeared"]
     assert compiled_since(before, after) == []
+
+
+def test_byte_code_that_an_installer_lists_may_be_missing(tmp_path):
+    code = f"a/__pycache__/x.{CODE}"
+    pinned = installed(tmp_path, {"a/x.py": ""}, listed={code: ""})
+    before = digest(pinned)
+    assert before.packages["a"].differing == {}
+    py_compile.compile(str(tmp_path / "a" / "x.py"))
+    assert compiled_since(before, digest(pinned)) == [code]
+
+
+def test_byte_code_in_a_shared_folder_belongs_to_its_source(tmp_path):
+    install(tmp_path, "a", {"shared/x.py": ""})
+    install(tmp_path, "b", {"shared/y.py": ""})
+    pinned = resolve(["a", "b"], [str(tmp_path)])
+    before = digest(pinned)
+    py_compile.compile(str(tmp_path / "shared" / "y.py"))
+    after = digest(pinned)
+    assert changed(before, after) == []
+    assert list(after.packages["b"].byte_code) == [f"shared/__pycache__/y.{CODE}"]
 
 
 def test_byte_code_of_a_module_that_is_shown_by_itself_is_watched(tmp_path):
@@ -295,8 +338,10 @@ def test_a_file_that_cannot_be_read_is_the_judges_trouble(tmp_path, monkeypatch)
         digest(pinned)
 
 
-def test_a_file_that_goes_while_it_is_read_counts_as_gone(tmp_path, monkeypatch):
-    pinned = installed(tmp_path, {"a/x.py": "1", "a/y.py": "1"})
+@pytest.mark.parametrize("listed", [True, False])
+def test_a_file_that_goes_while_it_is_read_counts_as_gone(tmp_path, monkeypatch, listed):
+    pinned = installed(tmp_path, {"a/y.py": "1"} | ({"a/x.py": "1"} if listed else {}))
+    (tmp_path / "a" / "x.py").write_text("1")
     before = digest(pinned)
     real = os.open
 
