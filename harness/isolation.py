@@ -55,12 +55,13 @@ class Isolated:
 
 
 def prepare(
-    folder: Path, rules: Ruleset, manifest: Manifest, *, most: Level, libraries: str
+    folder: Path, data: Path, rules: Ruleset, manifest: Manifest, *, most: Level, libraries: str
 ) -> Isolated:
     """Choose the strongest sandbox that works here, `most` at most, try it, and write down what it holds.
 
-    `libraries` is the judge's LD_LIBRARY_PATH. Raises JudgeError where not even an unprotected process can be
-    started, or where the packages are no longer those the run began with.
+    `folder` is the run's and `data` the data's: no cell sees them. `libraries` is the judge's LD_LIBRARY_PATH.
+    Raises JudgeError where not even an unprotected process can be started, UsageError where the packages are
+    no longer those the run began with.
     """
     undumpable()
     leftovers.sweep()
@@ -70,7 +71,7 @@ def prepare(
     sandbox = Sandbox(
         mechanisms=found,
         level=found.level(most),
-        sight=sight.sight(packages.readable(pinned), libraries),
+        sight=sight.sight(packages.readable(pinned), libraries, closed=(folder, data)),
         limits=limits,
     )
     loopback = manifest.train.loopback or manifest.score.loopback

@@ -179,6 +179,7 @@ class Run:
             if any(self.evidence(seed).unfinished for seed in self.plan.seeds):
                 isolated = isolation.prepare(
                     self.folder,
+                    self.data.folder,
                     self.ruleset,
                     self.manifest,
                     most=most,

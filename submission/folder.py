@@ -28,7 +28,9 @@ def manifest(text: str, preset: str, gpus: int) -> str:
         changes += [("block_tokens = 1024", f"block_tokens = {BLOCK_TOKENS}")]
     if gpus > 1:
         launch = f'"torch.distributed.run", "--standalone", "--nproc-per-node={gpus}"'
-        changes += [('"-m", "submission.train"', f'"-m", {launch}, "-m", "submission.train"')]
+        alone = 'command = ["python", "-m", "submission.train"]'
+        together = f'command = ["python", "-m", {launch}, "-m", "submission.train"]'
+        changes += [(alone, f"{together}\nloopback = true")]
     for old, new in changes:
         if text.count(old) != 1:
             raise ValueError(f"the manifest does not have {old} exactly once; write it by hand")

@@ -46,7 +46,8 @@ def arguments(
     """
     line = [program, *(ROOT if root else USER)]
     line += ["--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts"]
-    line += ["--hostname", "cell", "--die-with-parent", "--as-pid-1"]
+    # What asks for its own address (a store of torchrun's) must find the one that there is.
+    line += ["--hostname", "localhost", "--die-with-parent", "--as-pid-1"]
     # What is mounted over comes first: the interpreter or this phase's folders may lie below /tmp.
     line += ["--proc", "/proc", "--ro-bind-try", "/sys", "/sys", "--dev", "/dev"]
     for device in sight.gpus:

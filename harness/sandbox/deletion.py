@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-import secrets
 import stat
 from pathlib import Path
 
@@ -38,7 +37,7 @@ def delete(path: Path) -> None:
 def _empty(top: int) -> None:
     """Delete everything in a folder that is open at `top`."""
     # Nobody else's names: a folder that is moved up must not meet one that is there.
-    fresh = (f"{secrets.token_hex(8)}-{number}" for number in itertools.count())
+    fresh = (f"{os.urandom(8).hex()}-{number}" for number in itertools.count())
     waiting = _without_files(top)
     while waiting:
         name = waiting.pop()

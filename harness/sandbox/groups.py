@@ -13,16 +13,14 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, NamedTuple, Self
 
 REMOVE_S = 2.0
 """How long the kernel may take to let go of a group whose processes are dead."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Group:
+class Group(NamedTuple):
     """One group of this judge: its folders, one a hierarchy."""
 
     version: Literal[1, 2]
@@ -33,7 +31,7 @@ class Group:
 
     def as_json(self) -> dict[str, Any]:
         """Return plain values, for `from_json` in another process."""
-        return asdict(self)
+        return self._asdict()
 
     @classmethod
     def from_json(cls, plain: dict[str, Any]) -> Self:

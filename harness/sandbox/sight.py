@@ -62,7 +62,7 @@ def sight(entries: Iterable[Path], libraries: str = "", closed: Iterable[Path] =
     shown += [Path(part) for part in libraries.split(":") if part.startswith("/")]
     shown += interpreter()
     kept = _outermost(path for path in shown if path.exists())
-    hidden = {*site_folders(), *(path.resolve() for path in closed if _lies_below(path, kept))}
+    hidden = {*site_folders(), *(path.resolve() for path in closed if _overlaps(path, kept))}
     return Sight(
         links=tuple(links),
         shown=kept,
@@ -110,6 +110,8 @@ def without(shown: Iterable[Path], hidden: Iterable[Path]) -> tuple[list[Path], 
         path = left.pop()
         if path in out:
             listed.append(path)
+        elif any(path.is_relative_to(folder) for folder in out):
+            continue  # shown by name, but below what is hidden
         elif any(folder.is_relative_to(path) for folder in out):
             listed.append(path)
             left += [inner for inner in path.iterdir() if not inner.is_symlink()]
@@ -118,8 +120,10 @@ def without(shown: Iterable[Path], hidden: Iterable[Path]) -> tuple[list[Path], 
     return sorted(whole), sorted(listed)
 
 
-def _lies_below(path: Path, folders: Iterable[Path]) -> bool:
-    return any(path.resolve().is_relative_to(folder.resolve()) for folder in folders)
+def _overlaps(path: Path, folders: Iterable[Path]) -> bool:
+    one = path.resolve()
+    real = [folder.resolve() for folder in folders]
+    return any(one.is_relative_to(other) or other.is_relative_to(one) for other in real)
 
 
 def _outermost(paths: Iterable[Path]) -> tuple[Path, ...]:
