@@ -14,7 +14,7 @@ from tempfile import gettempdir
 import msgspec
 
 from harness import machine, package_sums, packages
-from harness.cell_trial import try_cell
+from harness.cell_trial import Trial, try_cell
 from harness.errors import JudgeError, UsageError
 from harness.journal import read_record, write_record
 from harness.manifest import Manifest
@@ -24,7 +24,7 @@ from harness.ruleset import Ruleset
 from harness.sandbox import leftovers, mechanisms, sight
 from harness.sandbox.cell import Limits, Sandbox
 from harness.sandbox.guarantees import Held, held
-from harness.sandbox.mechanisms import Level, open_to_others
+from harness.sandbox.mechanisms import Level, Mechanisms, open_to_others
 from harness.sandbox.shim import PR_SET_DUMPABLE
 from harness.seal import remove
 
@@ -54,19 +54,60 @@ class Isolated:
         """Where the phases' folders lie, if not in the run's own folder."""
 
 
+class Survey:
+    """What is found out of the machine: by each run anew, or once where many runs follow one another."""
+
+    def __init__(self) -> None:
+        """Find out nothing yet."""
+        self._mechanisms: Mechanisms | None = None
+        self._pinned: dict[tuple[str, ...], Pinned] = {}
+        self._trials: dict[tuple[Level, bool], Trial] = {}
+
+    def mechanisms(self) -> Mechanisms:
+        """Return what works here."""
+        if self._mechanisms is None:
+            self._mechanisms = mechanisms.probe()
+        return self._mechanisms
+
+    def pinned(self, wanted: tuple[str, ...]) -> Pinned:
+        """Return the installed packages that are allowed."""
+        if wanted not in self._pinned:
+            self._pinned[wanted] = packages.resolve(wanted, packages.search_path())
+        return self._pinned[wanted]
+
+    def trial(self, sandbox: Sandbox, place: Path, *, loopback: bool) -> Trial:
+        """Return what could be done from inside a cell; PLACE is made for it and deleted."""
+        key = (sandbox.level, loopback)
+        if key not in self._trials:
+            remove(place)  # of a judge that was killed in it
+            place.mkdir()
+            try:
+                self._trials[key] = try_cell(sandbox, loopback=loopback, folder=place)
+            finally:
+                remove(place)
+        return self._trials[key]
+
+
 def prepare(
-    folder: Path, data: Path, rules: Ruleset, manifest: Manifest, *, most: Level, libraries: str
+    folder: Path,
+    data: Path,
+    rules: Ruleset,
+    manifest: Manifest,
+    *,
+    most: Level,
+    libraries: str,
+    survey: Survey,
 ) -> Isolated:
     """Choose the strongest sandbox that works here, `most` at most, try it, and write down what it holds.
 
-    `folder` is the run's and `data` the data's: no cell sees them. `libraries` is the judge's LD_LIBRARY_PATH.
-    Raises JudgeError where not even an unprotected process can be started, UsageError where the packages are
-    no longer those the run began with.
+    `folder` is the run's and `data` the data's: no cell sees into them. `libraries` is the judge's
+    LD_LIBRARY_PATH. Raises JudgeError where not even an unprotected process can be started, UsageError where
+    the packages are no longer those the run began with.
     """
     undumpable()
     leftovers.sweep()
-    found = mechanisms.probe()
-    pinned = packages.resolve(rules.environment.packages, packages.search_path())
+    found = survey.mechanisms()
+    pinned = survey.pinned(rules.environment.packages)
     limits = limits_of(rules)
     sandbox = Sandbox(
         mechanisms=found,
@@ -76,13 +117,7 @@ def prepare(
     )
     loopback = manifest.train.loopback or manifest.score.loopback
     work = _work(folder, sandbox)
-    place = (work or folder) / TRIAL
-    remove(place)  # of a judge that was killed in it
-    place.mkdir()
-    try:
-        trial = try_cell(sandbox, loopback=loopback, folder=place)
-    finally:
-        remove(place)
+    trial = survey.trial(sandbox, (work or folder) / TRIAL, loopback=loopback)
     before = read_record(folder / FILE, Isolation)
     if before is not None and before.pinned != pinned:
         raise UsageError(

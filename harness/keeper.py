@@ -193,8 +193,7 @@ class Keeper:
         # The judge must see the end of the conversation when the command ends, not when the keeper does.
         null = os.open(os.devnull, os.O_RDWR)
         os.dup2(null, 0)
-        group = None if self._group is None else self._group.as_json()
-        self._say(event="started", pid=self._root, group=group)
+        self._say(event="started", pid=self._root)
 
     def _become_shim(self, report: int, kill: int) -> None:
         """Turn this forked child into the shim; returns only by raising."""

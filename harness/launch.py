@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -24,6 +25,7 @@ from harness.process import Tree
 from harness.ruleset import Phases
 from harness.sandbox.cell import Folders, Sandbox
 from harness.sandbox.programs import resolve
+from harness.sandbox.sight import outermost
 from harness.sandbox.start import environment, own_folder
 from harness.sdk import Kind
 from harness.seal import remove
@@ -117,7 +119,8 @@ def started(
         env = {**environment(private / "home", private / "tmp", context.passed_env), **start.env}
         own = start.env.get("PYTHONPATH", "").split(os.pathsep)
         env["PYTHONPATH"] = os.pathsep.join([*filter(None, own), *map(str, imports)])
-        mine = (private, *writable)
+        # One mount where one folder holds the others: a file can be renamed from any into any.
+        mine = outermost((private, *writable))
         policy = context.sandbox.policy(
             resolve(start.command, cwd),
             env,
@@ -167,6 +170,8 @@ def exit_detail(run: Started, when: str) -> str:
     """Say how the command ended, in one clause that `when` completes, with the last line it wrote."""
     run.tree.wait_exited(Deadline(CLOSE_S))
     status = run.tree.exit_status
+    if status == -signal.SIGKILL:  # by the kernel, if memory ran out: the keeper says so at the end
+        run.tree.wait_gone(Deadline(CLOSE_S))
     ended = "it closed the channel" if status is None else f"it ended with status {status}"
     if run.tree.keeper_killed:
         ended = (

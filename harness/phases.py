@@ -53,9 +53,12 @@ def wait_ready(run: Started, phase: str, budget_s: float, watch: Stopwatch) -> P
     outcome, detail = Outcome.DONE, ""
     try:
         run.channel.receive(Kind.READY, memoryview(b""))
+        wall_s = watch.elapsed_s
     except OutOfTime:
+        wall_s = watch.elapsed_s
         outcome, detail = Outcome.DEADLINE, "it never said `ready`"
     except ProtocolBreach as broken:
+        wall_s = watch.elapsed_s  # to ask how it ended takes a moment
         closed = broken.breach.kind == "closed"
         outcome = Outcome.EXITED if closed else Outcome.BREACH
         detail = exit_detail(run, "before it said `ready`") if closed else broken.breach.message
@@ -63,7 +66,7 @@ def wait_ready(run: Started, phase: str, budget_s: float, watch: Stopwatch) -> P
         phase=phase,
         budget_s=budget_s,
         grace_s=0.0,
-        wall_s=watch.elapsed_s,
+        wall_s=wall_s,
         outcome=outcome,
         detail=detail,
     )
@@ -96,7 +99,7 @@ def train(
         work=work,
         logs=logs,
         opening=opening,
-        writable=(cwd, output),
+        writable=(work, cwd, output),
     ) as run:
         setup = wait_ready(run, "setup", budgets.setup_s, watch)
         context.listener.ended(seed, setup)

@@ -23,8 +23,7 @@ from typing import Any, Self
 from harness import keeper as keeper_file
 from harness.clock import Deadline
 from harness.errors import JudgeError
-from harness.sandbox import shim
-from harness.sandbox.groups import Group
+from harness.sandbox import groups, shim
 
 LOG_CAP_BYTES = 4 << 20
 PATIENCE_S = keeper_file.SWEEP_S + 5.0
@@ -44,7 +43,7 @@ class Tree:
         self._before = _children()
         self._logs = logs
         self._within_reach: list[str] = policy["within_reach"]
-        self._group: Group | None = None
+        self._group: str | None = policy["group"]["name"] if policy["group"] else None
         whole = {
             **policy,
             "stdout": f"{logs}.stdout",
@@ -146,9 +145,7 @@ class Tree:
             self._take(json.loads(line))
 
     def _take(self, message: dict[str, Any]) -> None:
-        if message["event"] == "started":
-            self._group = Group.from_json(message["group"]) if message["group"] else None
-        elif message["event"] == "exited":
+        if message["event"] == "exited":
             self.exit_status = message["status"]
             self.left_behind = message["left"]
         elif message["event"] == "gone":
@@ -198,9 +195,9 @@ class Tree:
                     os.waitpid(orphan, os.WNOHANG)
         self.survivors = len(orphans)
         self.gone = True
-        if self._group is not None:
-            self._group.kill()
-            self._group.remove()
+        for _, folder in list(groups.everywhere()):
+            if Path(folder).name == self._group:
+                groups.clear(folder)
 
 
 def _start(

@@ -166,25 +166,24 @@ class Run:
         return cls(folder)
 
     def execute(
-        self, listener: Listener, passed_env: Mapping[str, str], *, most: Level = "namespaces"
+        self,
+        listener: Listener,
+        passed_env: Mapping[str, str],
+        *,
+        most: Level = "namespaces",
+        survey: isolation.Survey | None = None,
     ) -> None:
         """Do every step that is not done yet, in the strongest sandbox that works here, `most` at most.
 
-        Raises JudgeError where the judge or the machine failed, UsageError where another judge is at work.
+        `survey` is what is known of the machine; without it, that is found out anew. Raises JudgeError where
+        the judge or the machine failed, UsageError where another judge is at work.
         """
         with writing(self.folder), Journal(self.folder) as log:
             log.write("started", harness_version=__version__)
             if read_record(self.folder / "text.json", TextBytes) is None:
                 write_record(self.folder / "text.json", count_text(self.data))
             if any(self.evidence(seed).unfinished for seed in self.plan.seeds):
-                isolated = isolation.prepare(
-                    self.folder,
-                    self.data.folder,
-                    self.ruleset,
-                    self.manifest,
-                    most=most,
-                    libraries=passed_env.get("LD_LIBRARY_PATH", ""),
-                )
+                isolated = self.isolate(most, passed_env, survey)
                 context = self.context(listener, passed_env, isolated)
                 for seed in self.plan.seeds:
                     _Seed(self, context, log, seed, isolated.work).steps()
@@ -193,6 +192,23 @@ class Run:
             for seed in self.plan.seeds:
                 remove(self.seed_folder(seed) / "work")
             log.write("measured")
+
+    def isolate(
+        self,
+        most: Level,
+        passed_env: Mapping[str, str],
+        survey: isolation.Survey | None = None,
+    ) -> isolation.Isolated:
+        """Choose and try the sandbox of this run, and write down what it holds."""
+        return isolation.prepare(
+            self.folder,
+            self.data.folder,
+            self.ruleset,
+            self.manifest,
+            most=most,
+            libraries=passed_env.get("LD_LIBRARY_PATH", ""),
+            survey=survey or isolation.Survey(),
+        )
 
     def context(
         self, listener: Listener, passed_env: Mapping[str, str], isolated: isolation.Isolated

@@ -133,7 +133,14 @@ def _check(status: int, what: str) -> None:
         raise OSError(code, f"{what}: {os.strerror(code)}")
 
 
+CANNOT = 77
+"""Exit status where this machine cannot stand in for another; the reason is on standard error."""
+
 if __name__ == "__main__":
     _row, _dashes, *_command = sys.argv[1:]
-    become(_row)
+    try:
+        become(_row)
+    except OSError as error:
+        print(error, file=sys.stderr)
+        sys.exit(CANNOT)
     os.execvp(_command[0], _command)

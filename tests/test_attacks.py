@@ -9,7 +9,8 @@ import pytest
 from harness.commands.run import passed_environment
 from harness.commands.show import Quiet
 from harness.selftest.corpus import read_corpus
-from harness.selftest.trial import Bench, State
+from harness.selftest.pool import Pool
+from harness.selftest.trial import State
 from tests import attacks_page
 
 ATTACKS = read_corpus(attacks_page.CORPUS)
@@ -22,21 +23,31 @@ def name(attack):
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory):
-    return Bench(tmp_path_factory.mktemp("bench"), Quiet(), passed_environment())
+def trials(request, tmp_path_factory):
+    """Return what comes of the attacks of the tests that were chosen, tried two at a time."""
+    chosen = {
+        item.callspec.params["attack"].name for item in request.session.items if is_trial(item)
+    }
+    folder = tmp_path_factory.mktemp("bench")
+    with Pool(folder, Quiet(), passed_environment(), jobs=2) as pool:
+        yield {attack.name: pool.submit(attack) for attack in ATTACKS if attack.name in chosen}
+
+
+def is_trial(item):
+    return "trials" in getattr(item, "fixturenames", ())
 
 
 @pytest.mark.parametrize("attack", CHEATS, ids=name)
-def test_the_cheat_is_caught_by_exactly_the_right_checks(attack, bench):
-    trial = bench.cheat(attack)
+def test_the_cheat_is_caught_by_exactly_the_right_checks(attack, trials):
+    _, trial, _ = trials[attack.name].result()
     if trial.state is State.NOT_RUN:
         pytest.skip(trial.reason)
     assert trial.state is State.CAUGHT, trial.reason
 
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=name)
-def test_the_honest_twin_passes(attack, bench):
-    trial = bench.twin(attack)
+def test_the_honest_twin_passes(attack, trials):
+    _, _, trial = trials[attack.name].result()
     if trial.state is State.NOT_RUN:
         pytest.skip(trial.reason)
     assert trial.state is State.PASS, trial.reason

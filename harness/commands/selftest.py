@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -33,8 +34,28 @@ REASON = 600
 @click.option(
     "--keep", type=click.Path(path_type=Path), help="Keep the runs in this folder, new or empty."
 )
+@click.option(
+    "--sandbox",
+    "most",
+    type=click.Choice(["namespaces", "landlock", "bare"]),
+    default="namespaces",
+    show_default=True,
+    help="The strongest level of isolation to use.",
+)
+@click.option(
+    "--jobs",
+    type=click.IntRange(1, 64),
+    default=lambda: min(4, len(os.sched_getaffinity(0))),
+    help="Trials side by side.  [default: one a core, at most 4]",
+)
 def selftest(
-    names: tuple[str, ...], corpus: Path | None, as_json: bool, listed: bool, keep: Path | None
+    names: tuple[str, ...],
+    corpus: Path | None,
+    as_json: bool,
+    listed: bool,
+    keep: Path | None,
+    most: str,
+    jobs: int,
 ) -> int:
     """Try every attack that this machine can host, or those of NAMES, each with its honest twin.
 
@@ -49,30 +70,31 @@ def selftest(
         _list(attacks, as_json)
         return 0
     with _place(keep) as folder:
-        summary = _try(attacks, folder, keep=keep is not None, to_stderr=as_json)
+        how = {"keep": keep is not None, "most": most, "jobs": min(jobs, len(attacks))}
+        summary = _try(attacks, folder, how, to_stderr=as_json)
     _conclude(summary, as_json)
     return summary.exit_code
 
 
-def _try(attacks: Sequence[Attack], folder: Path, *, keep: bool, to_stderr: bool) -> Summary:
-    """Try one attack after another and say of each how it went."""
+def _try(
+    attacks: Sequence[Attack], folder: Path, how: Mapping[str, Any], *, to_stderr: bool
+) -> Summary:
+    """Try every attack and say of each how it went, when it has."""
     from harness.commands.run import passed_environment
     from harness.commands.show import Quiet
+    from harness.selftest.pool import tried
     from harness.selftest.summary import detail, summarise
-    from harness.selftest.trial import Bench
 
-    bench = Bench(folder, Quiet(), passed_environment(), keep=keep)
     widths = (
         max(len(attack.name) for attack in attacks),
         max(len(", ".join((*attack.catchers, *attack.expected.also))) for attack in attacks),
     )
     details = {}
-    for attack in attacks:
-        cheat = bench.cheat(attack) if attack.cheat else None
-        details[attack.name] = each = detail(cheat, bench.twin(attack))
+    for attack, cheat, twin in tried(attacks, folder, Quiet(), passed_environment(), **how):
+        details[attack.name] = each = detail(cheat, twin)
         for line in _lines(attack.name, each, widths):
             click.echo(line, err=to_stderr)
-    return summarise(details)
+    return summarise({attack.name: details[attack.name] for attack in attacks})
 
 
 def _lines(name: str, each: Detail, widths: tuple[int, int]) -> Iterator[str]:

@@ -14,7 +14,7 @@ import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Self
+from typing import Literal, NamedTuple
 
 REMOVE_S = 2.0
 """How long the kernel may take to let go of a group whose processes are dead."""
@@ -28,15 +28,6 @@ class Group(NamedTuple):
     """The folder with the memory controller's files."""
     folders: tuple[str, ...]
     """All folders, `memory` included."""
-
-    def as_json(self) -> dict[str, Any]:
-        """Return plain values, for `from_json` in another process."""
-        return self._asdict()
-
-    @classmethod
-    def from_json(cls, plain: dict[str, Any]) -> Self:
-        """Return the group that `as_json` described."""
-        return cls(**{**plain, "folders": tuple(plain["folders"])})
 
     def join(self) -> None:
         """Move the calling process in; its children follow.

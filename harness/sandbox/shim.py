@@ -65,11 +65,17 @@ def control(option: int, *values: int) -> None:
         raise OSError(ctypes.get_errno(), f"prctl {option}: {os.strerror(ctypes.get_errno())}")
 
 
+def bound_capabilities() -> None:
+    """Let no program that is started from here gain a capability, where this process may decide that."""
+    for number in range(LAST_CAPABILITY + 1):
+        with contextlib.suppress(
+            OSError
+        ):  # this kernel has fewer, or this process none that counts
+            control(PR_CAPBSET_DROP, number)
+
+
 def drop_capabilities() -> None:
     """Give up every capability, for good."""
-    for number in range(LAST_CAPABILITY + 1):
-        with contextlib.suppress(OSError):  # this kernel has fewer, or they are gone already
-            control(PR_CAPBSET_DROP, number)
     with contextlib.suppress(OSError):
         control(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL)
     header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION_3, 0)
@@ -80,6 +86,7 @@ def drop_capabilities() -> None:
 
 def become(user: int | None) -> None:
     """Become the cell's user, with no group but its own; without one, stay. No capability is left."""
+    bound_capabilities()  # before the change of user, which takes the capability that it needs
     if user is not None:
         os.setgroups([])
         os.setresgid(user, user, user)
@@ -166,6 +173,8 @@ def run(policy: dict[str, Any], report: int, kill: int) -> int:
     `report` takes one line of JSON an event; `kill` becomes readable, or ends, when everything is to die.
     """
     keeper = os.getppid()
+    # Process 1 is safe from the signals of its namespace but for those that it handles, as Python does this.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     control(PR_SET_CHILD_SUBREAPER, 1)
     doors = Doors(policy["landlock"]) if policy["landlock"] else None
     become(policy["user"])

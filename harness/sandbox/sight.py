@@ -61,7 +61,7 @@ def sight(entries: Iterable[Path], libraries: str = "", closed: Iterable[Path] =
     shown += [path for name in SETTINGS if (path := Path("/etc") / name).exists()]
     shown += [Path(part) for part in libraries.split(":") if part.startswith("/")]
     shown += interpreter()
-    kept = _outermost(path for path in shown if path.exists())
+    kept = outermost(path for path in shown if path.exists())
     hidden = {*site_folders(), *(path.resolve() for path in closed if _overlaps(path, kept))}
     return Sight(
         links=tuple(links),
@@ -126,7 +126,7 @@ def _overlaps(path: Path, folders: Iterable[Path]) -> bool:
     return any(one.is_relative_to(other) or other.is_relative_to(one) for other in real)
 
 
-def _outermost(paths: Iterable[Path]) -> tuple[Path, ...]:
+def outermost(paths: Iterable[Path]) -> tuple[Path, ...]:
     """Return the paths that lie below no other."""
     kept: list[Path] = []
     for path in sorted(set(paths)):

@@ -61,7 +61,9 @@ def program(inet: Inet, *, named: bool = True) -> bytes:
 
     `named` says whether local sockets may be reached by a path or a name. Where nothing but Landlock stands
     before those of the judge's own user (a container engine's, a session's message bus), they must not be:
-    Landlock does not look at them. What is left then are pairs. Raises OSError or RuntimeError where libseccomp is not there.
+    Landlock does not look at them. What is left then are pairs.
+
+    Raises OSError or RuntimeError where libseccomp is not there.
     """
     import pyseccomp as seccomp
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import importlib.util
+import os
 import re
 import shutil
 import traceback
@@ -24,11 +25,13 @@ from harness import ruleset, verdict
 from harness.clock import Stopwatch
 from harness.data.dataset import Dataset, open_dataset
 from harness.errors import EXIT_USAGE, HarnessError
+from harness.isolation import Survey
 from harness.launch import Listener
 from harness.manifest import FILE_NAME as MANIFEST
 from harness.process import LOG_CAP_BYTES
 from harness.report.model import Guarantee, Report
 from harness.run import Run
+from harness.sandbox.mechanisms import Level
 from harness.seal import remove
 from harness.selftest import spoken, tiny
 from harness.selftest.corpus import REFUSED, Attack, Expected
@@ -73,12 +76,22 @@ class Bench:
     """Where trials happen: a folder for their runs, with the data sets, each made when it is first needed."""
 
     def __init__(
-        self, folder: Path, listener: Listener, passed_env: Mapping[str, str], *, keep: bool = False
+        self,
+        folder: Path,
+        listener: Listener,
+        passed_env: Mapping[str, str],
+        *,
+        keep: bool = False,
+        most: Level = "namespaces",
     ) -> None:
-        """Take an existing folder; `keep` leaves every run in it, below NAME-cheat and NAME-honest."""
+        """Take an existing folder; `keep` leaves every run in it, below NAME-cheat and NAME-honest.
+
+        `most` is the strongest sandbox to use. What the machine offers is found out once for all trials.
+        """
         self._folder, self._listener, self._keep = folder, listener, keep
         # numpy's threads would take longer to start than a trial has to compute.
         self._env = {**passed_env, "OPENBLAS_NUM_THREADS": "1"}
+        self._most, self._survey = most, Survey()
         self._sets: dict[str, Dataset] = {}
         self._twins: dict[str, Trial] = {}
         self._held: dict[str, tuple[Guarantee, ...]] = {}
@@ -149,7 +162,8 @@ class Bench:
     def _sound(self, expected: Expected) -> Dataset:
         name = expected.data.set
         if name not in self._sets:
-            self._sets[name] = SETS[name](self._folder / "data" / name)
+            # Benches of several processes may share a folder.
+            self._sets[name] = SETS[name](self._folder / f"data-{os.getpid()}" / name)
         return self._sets[name]
 
     def _run(self, attack: Attack, submission: Path, place: Path, data: Dataset) -> Run:
@@ -161,7 +175,7 @@ class Bench:
             seeds=(SEED,),
             baseline_text=None,
         )
-        run.execute(self._listener, self._env)
+        run.execute(self._listener, self._env, most=self._most, survey=self._survey)
         return run
 
 

@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from harness.commands.run import PASSED
 from harness.commands.show import Quiet
 from harness.data.dataset import open_dataset
 from harness.phases import score
@@ -44,9 +45,8 @@ def judged(options: argparse.Namespace) -> int:
 def elsewhere(run: Run, seed: int, folder: Path) -> str:
     """Score the sealed artifact on another data folder's validation text; return a line."""
     data = open_dataset(folder)
-    context = run.context(
-        Quiet(), {name: os.environ[name] for name in PASSED if name in os.environ}
-    )
+    passed = {name: os.environ[name] for name in PASSED if name in os.environ}
+    context = run.context(Quiet(), passed, run.isolate("namespaces", passed))
     nats = run.seed_folder(seed) / "nats-elsewhere.f64"
     scored = score(
         context,
@@ -66,9 +66,6 @@ def elsewhere(run: Run, seed: int, folder: Path) -> str:
     )
 
 
-PASSED = ("PYTHONPATH", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES")
-
-
 def main() -> int:
     """Run and print."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -82,6 +79,8 @@ def main() -> int:
         return 2
     print(torch.cuda.get_device_name(), torch.__version__, flush=True)
     status = judged(options)
+    if not any(options.out.glob("*/run.json")):
+        return status
     newest = max(options.out.glob("*/run.json"), key=lambda path: path.stat().st_mtime).parent
     for log in sorted(newest.glob("seeds/*/logs/train.stdout")):
         print(f"--- {log.relative_to(newest)}")

@@ -1,4 +1,4 @@
-"""Judges as people start them, each in a process of its own, and what became of the run and of the machine."""
+"""Judges as people start them, each a process of its own, and what became of the run and the machine."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from typing import Any
 from harness.clock import Deadline, Stopwatch, sleep
 from harness.seal import remove
 from tests.faults import machine
-from tests.judged import ROOT, command, environment
+from tests.judged import command, environment
 
 WAIT_S = 120.0
 
@@ -127,23 +127,29 @@ class Bench:
         }
         self._before = machine.snapshot(place)
 
-    def start(self, *arguments: object, wrapped: tuple[str, ...] = (), **env: str) -> Judge:
+    def start(self, *arguments: object) -> Judge:
         """Start `harness ARGUMENTS`."""
-        return Judge([*wrapped, *command(*arguments)], self.place, {**self._env, **env})
+        return self.started(command(*arguments))
 
-    def judging(self, submission: Path, rules: Path, level: str = "namespaces", **how: Any) -> Judge:
+    def started(self, line: list[object]) -> Judge:
+        """Start a judge by a command line of one's own."""
+        return Judge(list(map(str, line)), self.place, self._env)
+
+    def judging(
+        self, submission: Path, rules: Path, level: str = "namespaces", **how: Any
+    ) -> Judge:
         """Start a judge on a submission."""
         line = ["--seeds", "5", "--ruleset", rules, "--data", self.data, "--out", self.out]
-        return self.start("run", submission, *line, "--sandbox", level, "--json", **how)
+        return self.start("run", submission, *line, "--sandbox", level, "--json")
 
-    def judge(self, submission: Path, rules: Path, level: str = "namespaces", **how: Any) -> Ended:
+    def judge(self, submission: Path, rules: Path, level: str = "namespaces") -> Ended:
         """Judge a submission to its end."""
-        return self.judging(submission, rules, level, **how).ended()
+        return self.judging(submission, rules, level).ended()
 
-    def resume(self, run: Path | None, level: str = "namespaces", **how: Any) -> Ended:
+    def resume(self, run: Path | None, level: str = "namespaces") -> Ended:
         """Go on with a run, to its end."""
         assert run is not None
-        return self.start("run", "--resume", run, "--sandbox", level, "--json", **how).ended()
+        return self.start("run", "--resume", run, "--sandbox", level, "--json").ended()
 
     def left(self, *, in_s: float = 5.0) -> list[str]:
         """Return what is on the machine that was not there when the bench was made."""

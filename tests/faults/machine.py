@@ -79,14 +79,15 @@ def _processes(watched: str) -> Iterator[str]:
                 continue
             words = (here / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
             said = words + (here / "environ").read_bytes().decode("utf-8", "replace")
-            inside = Path(os.readlink(here / "cwd")).is_relative_to(watched)
+            inside = (here / "cwd").readlink().is_relative_to(watched)
             if inside or watched in said or ownerless(user):
                 yield f"{name}: {words[:200]}"
 
 
 def _status(process: Path) -> tuple[str, int]:
     facts = dict(
-        line.split(":", 1) for line in (process / "status").read_text("utf-8", "replace").split("\n")[:-1]
+        line.split(":", 1)
+        for line in (process / "status").read_text("utf-8", "replace").split("\n")[:-1]
     )
     return facts["State"].split()[0], int(facts["Uid"].split()[0])
 

@@ -53,7 +53,9 @@ def mini(
         for name, code in filled.items():
             new = new.replace(f"{{{name}}}", code)
         text = text.replace(old, new)
-    path.write_text(text.replace("import array\n", "import array\nimport os\nimport signal\nimport time\n"))
+    path.write_text(
+        text.replace("import array\n", "import array\nimport os\nimport signal\nimport time\n")
+    )
     return folder
 
 

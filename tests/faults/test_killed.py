@@ -8,15 +8,13 @@ import os
 import random
 import signal
 import time
-from pathlib import Path
 
 import pytest
 
 from harness.clock import sleep
 from harness.errors import EXIT_JUDGE, EXIT_PASS
 from tests import cells
-from tests.faults.minis import mini
-from tests.processes import carrying
+from tests.faults.minis import mini, rules
 
 LINGERS = """
 if os.fork() == 0:
@@ -29,7 +27,7 @@ time.sleep(0.15)
 @pytest.fixture(scope="module")
 def slow(tmp_path_factory):
     """An honest submission that stays a while in each phase, with a daemon in it; its score is the same."""
-    lingers = {name: "time.sleep(0.15)" for name in ("start", "train", "load", "score", "challenge")}
+    lingers = {name: "time.sleep(0.1)" for name in ("start", "train", "load", "score", "challenge")}
     lingers["challenge"] = "time.sleep(0.01)"
     return mini(tmp_path_factory.mktemp("slow") / "mine", **lingers)
 
@@ -70,9 +68,12 @@ def test_killed_at_any_instant(bench, slow, quick, whole, instant):
 
 @pytest.mark.parametrize("level", ["landlock", "bare"])
 @pytest.mark.parametrize("phase", ["train", "challenge"])
-def test_killed_without_namespaces(bench, quick, whole, level, phase, tmp_path):
+def test_killed_without_namespaces(bench, whole, level, phase, tmp_path):
     cells.skip_without(level)
-    submission = mini(tmp_path / "mine", **{phase: LINGERS if phase == "train" else "time.sleep(0.05)"})
+    quick = rules(tmp_path, train_s=1.5)
+    submission = mini(
+        tmp_path / "mine", **{phase: LINGERS if phase == "train" else "time.sleep(0.05)"}
+    )
     judge = bench.judging(submission, quick, level)
     logs = f"seeds/5/logs/{phase}.stdout"
     assert judge.wait_for(lambda: judge.run and (judge.run / logs).exists() and judge.keepers())
@@ -162,4 +163,8 @@ def test_the_folder_of_a_judge_that_is_making_it_is_left_alone(tmp_path):
     assert (tmp_path / names[1] / "file").exists()
     with pytest.raises(ZeroDivisionError), made_whole(tmp_path / names[0]):
         1 / 0  # noqa: B018
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".mine.partial", names[1], "another"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        ".mine.partial",
+        names[1],
+        "another",
+    ]

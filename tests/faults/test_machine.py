@@ -68,7 +68,9 @@ def test_a_mount_is_found(tmp_path):
     assert machine.left(before, tmp_path) == []
 
 
-@pytest.mark.parametrize("name", ["work", "trial", ".nats.f64.partial", "harness-trial-x", ".probe-1"])
+@pytest.mark.parametrize(
+    "name", ["work", "trial", ".nats.f64.partial", "harness-trial-x", ".probe-1"]
+)
 def test_a_file_of_a_step_is_found(tmp_path, name):
     before = machine.snapshot(tmp_path)
     (tmp_path / "runs" / "one").mkdir(parents=True)
@@ -83,9 +85,7 @@ def test_a_file_of_a_step_is_found(tmp_path, name):
 def test_what_a_killed_judge_and_keeper_leave_is_found_and_swept(tmp_path, nobody):
     """A group with a process in it, and a file in shared memory: both told by whose they are."""
     before = machine.snapshot(tmp_path)
-    group = groups.create(
-        groups.named("0").replace(f"-{os.getpid()}-", f"-{nobody}-"), 1 << 28, 64
-    )
+    group = groups.create(groups.named("0").replace(f"-{os.getpid()}-", f"-{nobody}-"), 1 << 28, 64)
     if group is None:
         pytest.skip("no control group can be made here")
     child = subprocess.Popen(["/bin/sleep", "60"], preexec_fn=group.join, cwd="/", env={})

@@ -120,7 +120,12 @@ def test_of_the_internet_tcp_alone(family, high, kind, high_kind, protocol, high
     said = answer(
         ("stream", True), "socket", family | high, kind | high_kind, protocol | high_protocol
     )
-    tcp = kind & 0xF == socket.SOCK_STREAM and protocol in (0, 1, 6, 17)  # 1 and 17 the kernel refuses
+    tcp = kind & 0xF == socket.SOCK_STREAM and protocol in (
+        0,
+        1,
+        6,
+        17,
+    )  # 1 and 17 the kernel refuses
     assert said == (bpf.ALLOW if tcp else errno.EPROTONOSUPPORT)
     assert answer(("all", True), "socket", family | high, kind, protocol) == bpf.ALLOW
 

@@ -1,0 +1,438 @@
+"""A cell from inside, at each level that works here: one process looks around, the tests judge that."""
+
+import json
+import os
+import shutil
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from harness import packages
+from harness.clock import Deadline
+from harness.process import Tree
+from harness.sandbox.cell import Folders
+from harness.sandbox.start import environment, own_folder
+from harness.session import socket_pair
+from tests import cells
+from tests.harness.trees import planted
+
+INSIDE = ["namespaces", "landlock"]
+
+LOOKS = r"""
+import errno, json, multiprocessing, os, socket, subprocess, sys, tempfile, threading
+from pathlib import Path
+
+facts = json.loads(sys.argv[1])
+found = {}
+
+def tried(name):
+    def run(attempt):
+        try:
+            found[name] = attempt()
+        except Exception as error:
+            found[name] = f"{type(error).__name__}: {error}"
+    return run
+
+for folder in facts["folders"]:
+    tried("ls " + folder)(lambda: sorted(os.listdir(folder)))
+for file in facts["files"]:
+    tried("cat " + file)(lambda: Path(file).read_bytes() and "read")
+for place in facts["places"]:
+    tried("touch " + place)(lambda: Path(place, "mark").write_text("x") and "written")
+for name in facts["imports"]:
+    sys.path[:0] = facts["sites"]
+    tried("import " + name)(lambda: bool(__import__(name).__file__))
+
+@tried("status")
+def _():
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return dict(line.split(":\t", 1) for line in lines if ":\t" in line)
+
+@tried("descriptors")
+def _():
+    return len(os.listdir("/proc/self/fd")) - 1
+
+@tried("temporary")
+def _():
+    with tempfile.NamedTemporaryFile() as file:
+        return file.name
+
+@tried("shared memory")
+def _():
+    there = os.listdir("/dev/shm")
+    Path("/dev/shm/left").write_text("x")
+    return there
+
+@tried("lock")
+def _():
+    with multiprocessing.Lock():
+        return "locked"
+
+@tried("thread")
+def _():
+    said = []
+    thread = threading.Thread(target=said.append, args=("ran",))
+    thread.start()
+    thread.join()
+    return said[0]
+
+@tried("process")
+def _():
+    return subprocess.run(["/bin/sh", "-c", "echo ran"], capture_output=True, text=True).stdout.strip()
+
+@tried("compiler")
+def _():
+    Path("x.c").write_text("int main(void) { return 7; }")
+    subprocess.run(["cc", "x.c", "-o", "x"], check=True, capture_output=True)
+    return subprocess.run(["./x"]).returncode
+
+@tried("localhost")
+def _():
+    return sorted({where[0] for *_, where in socket.getaddrinfo("localhost", 1)})
+
+@tried("loopback")
+def _():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        with socket.create_connection(server.getsockname(), timeout=5):
+            return "connected"
+
+@tried("core")
+def _():
+    child = os.fork()
+    if child == 0:
+        os.abort()
+    os.waitpid(child, 0)
+    return [name for name in os.listdir(".") if name.startswith("core")]
+
+@tried("processes")
+def _():
+    mine = int(facts["judge"])
+    return mine in map(int, filter(str.isdigit, os.listdir("/proc")))
+
+print(json.dumps(found))
+"""
+
+
+def look(level, folder, *, loopback=False):
+    """Return what a process in a cell found, by what it looked at."""
+    cells.skip_without(level)
+    pinned = cells.pinned("packaging")
+    entries = packages.readable(pinned)
+    judge, own = folder / "judge", folder / "own"
+    judge.mkdir(mode=0o700)
+    for name in ("data/val", "runs/1"):
+        (judge / name).mkdir(parents=True)
+        (judge / name / "secret").write_text("what no submission may read")
+    for name in ("", "home", "tmp"):
+        (own / name).mkdir()
+    secrets = [str(judge / "data" / "val" / "secret"), str(judge / "runs" / "1" / "secret")]
+    facts = {
+        "folders": ["/", "/etc", "/dev", "/root", "/home", "/tmp", "/var/tmp", "/run", str(judge)],
+        "files": ["/etc/shadow", "/etc/passwd", "/proc/kcore", "/proc/1/environ", *secrets],
+        "places": ["/", "/usr", "/etc", "/sys", "/var/tmp", str(folder), str(judge), str(own)],
+        "imports": ["packaging", "pytest", "harness"],
+        "sites": [
+            entries[0].parent.as_posix(),
+            *{str(p) for p in map(Path, sys.path) if p.is_dir()},
+        ],
+        "judge": os.getpid(),
+    }
+    box = replace(cells.sandbox(level), sight=cells.sandbox(level, entries=entries).sight)
+    policy = box.policy(
+        [sys.executable, "-I", "-S", "-c", LOOKS, json.dumps(facts)],
+        environment(own / "home", own / "tmp", {}),
+        Folders(cwd=own, writable=(own,), private=(own,)),
+        loopback=loopback,
+    )
+    own_folder(own, policy)
+    ours, theirs = socket_pair()
+    with ours, Tree(policy, logs=folder / "log", channel=theirs) as tree:
+        assert tree.wait_gone(Deadline(60.0))
+    said = Path(f"{folder}/log.stdout").read_text()
+    assert said, Path(f"{folder}/log.stderr").read_text()
+    return {**json.loads(said), "own": own, "judge": judge, "secrets": secrets}
+
+
+@pytest.fixture(scope="module", params=INSIDE)
+def seen(request):
+    """What is seen; its folder is open to all, as a run's must be where cells have users of their own."""
+    folder = Path(tempfile.mkdtemp(prefix="harness-seen-")).resolve()
+    folder.chmod(0o755)
+    try:
+        yield {**look(request.param, folder), "level": request.param}
+    finally:
+        shutil.rmtree(folder)
+
+
+def refused(said):
+    return isinstance(said, str) and said.startswith(
+        ("PermissionError", "FileNotFoundError", "OSError", "ModuleNotFoundError", "ImportError")
+    )
+
+
+def test_nothing_of_the_judge_can_be_read(seen):
+    for path in (*seen["secrets"], "/etc/shadow", "/proc/kcore"):
+        assert refused(seen[f"cat {path}"]), path
+    assert refused(seen[f"ls {seen['judge']}"])
+    for folder in ("/root", "/home", "/run"):
+        said = seen[f"ls {folder}"]
+        # A folder on the way to the interpreter is there, and holds nothing else.
+        ways = {
+            part
+            for path in (sys.prefix, sys.base_prefix, str(Path(sys.executable).resolve()))
+            for part in Path(path).parts
+        }
+        assert refused(said) or set(said) <= ways | {"harness"}, folder
+
+
+def test_nothing_but_its_own_folder_can_be_written(seen):
+    for place in (
+        "/",
+        "/usr",
+        "/etc",
+        "/sys",
+        "/var/tmp",
+        str(seen["own"].parent),
+        str(seen["judge"]),
+    ):
+        assert refused(seen[f"touch {place}"]), place
+    assert seen[f"touch {seen['own']}"] == "written"
+    assert Path(seen["temporary"]).parent == seen["own"] / "tmp"
+
+
+def test_at_the_top_there_is_what_is_listed_and_no_more(seen):
+    if seen["level"] == "landlock":
+        assert refused(seen["ls /"])
+        assert refused(seen["ls /etc"])
+        assert refused(seen["ls /tmp"])
+        return
+    ways = {Path(path).parts[1] for path in (sys.prefix, sys.base_prefix, str(seen["own"]))}
+    system = {"usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32", "proc", "dev", "sys", "tmp"}
+    assert set(seen["ls /"]) <= {*system, *ways, "etc", "run"}
+    assert "shadow" not in seen["ls /etc"]
+    assert not any("ssh" in name for name in seen["ls /etc"])
+    assert set(seen["ls /tmp"]) <= {seen["own"].parts[2], Path(sys.prefix).parts[2]}
+
+
+def test_of_devices_there_are_those_that_hold_nothing(seen):
+    if seen["level"] == "landlock":
+        assert refused(seen["ls /dev"])
+    else:
+        nothing = (
+            "null zero full random urandom tty ptmx pts fd stdin stdout stderr core console shm"
+        )
+        gpus = {path.name for path in Path("/dev").glob("nvidia*")}
+        assert set(seen["ls /dev"]) <= {*nothing.split(), *gpus}
+
+
+def test_other_processes_cannot_be_looked_into(seen):
+    assert seen["processes"] == (seen["level"] == "landlock")  # their numbers alone
+    assert refused(seen["cat /proc/1/environ"])
+
+
+def test_pinned_packages_can_be_imported_and_no_others(seen):
+    assert seen["import packaging"] is True
+    assert refused(seen["import pytest"])
+    assert refused(seen["import harness"])
+
+
+def test_it_has_no_privilege_and_cannot_get_one(seen):
+    status = seen["status"]
+    assert {int(status[name], 16) for name in status if name.startswith("Cap")} == {0}
+    assert status["NoNewPrivs"] == "1"
+    assert status["Seccomp"] == "2"
+    assert seen["descriptors"] == 3
+
+
+def test_it_is_another_user_where_root_can_arrange_it(seen):
+    box = cells.sandbox(seen["level"])
+    users = set(map(int, seen["status"]["Uid"].split()))
+    groups = set(map(int, seen["status"]["Groups"].split()))
+    if box.own_users:
+        assert len(users) == 1
+        assert min(users) > 10_000
+        assert not groups
+    else:
+        assert users == {os.geteuid()}
+
+
+def test_shared_memory_is_empty_or_closed(seen):
+    if seen["level"] == "landlock" and not cells.sandbox("landlock").own_users:
+        assert refused(seen["shared memory"])
+    else:
+        assert seen["shared memory"] == []
+        assert seen["lock"] == "locked"
+    assert not Path("/dev/shm/left").exists()
+
+
+def test_what_honest_programs_need_works(seen):
+    assert (seen["thread"], seen["process"]) == ("ran", "ran")
+    assert "127.0.0.1" in seen["localhost"]
+    if shutil.which("cc"):
+        assert seen["compiler"] == 7
+
+
+def test_no_core_is_left(seen):
+    assert seen["core"] == []
+
+
+def test_loopback_works_inside(seen):
+    if seen["level"] == "namespaces":
+        assert seen["loopback"] == "connected"
+    else:
+        assert refused(seen["loopback"])
+
+
+def test_loopback_without_a_network_namespace_is_there_where_it_is_asked_for():
+    folder = Path(tempfile.mkdtemp(prefix="harness-seen-")).resolve()
+    folder.chmod(0o755)
+    try:
+        assert look("landlock", folder, loopback=True)["loopback"] == "connected"
+    finally:
+        shutil.rmtree(folder)
+
+
+# --- limits ---
+
+EATS = """
+held = []
+for _ in range(64):
+    held.append(bytearray(b"x") * (16 << 20))
+print("ate it all")
+"""
+EATS_IN_A_CHILD = """
+import os, time
+if os.fork() == 0:
+    held = []
+    for _ in range(64):
+        held.append(bytearray(b"x") * (16 << 20))
+time.sleep(60)
+"""
+
+
+@cells.each_level
+@pytest.mark.parametrize("code", [EATS, EATS_IN_A_CHILD])
+def test_too_much_memory_ends_the_whole_tree_and_says_so(tmp_path, code, level):
+    limits = replace(cells.LIMITS, memory_bytes=256 << 20)
+    with planted(code, tmp_path, level=level, limits=limits) as run:
+        assert run.tree.wait_gone(Deadline(30.0))
+        assert run.tree.excess is not None
+        assert run.tree.excess.endswith(f"; {256 << 20} are its limit")
+        assert "ate it all" not in run.stdout()
+
+
+MULTIPLIES = """
+import os, time
+for count in range(200):
+    try:
+        if os.fork() == 0:
+            time.sleep(60)
+            os._exit(0)
+    except OSError:
+        break
+print(count, flush=True)
+"""
+
+
+@cells.each_level
+def test_no_more_processes_than_allowed(tmp_path, level):
+    box = cells.sandbox(level)
+    if not box.mechanisms.group_version and not box.own_users:
+        pytest.skip("neither a control group nor a user of its own counts them here")
+    limits = replace(cells.LIMITS, processes=50)
+    with planted(MULTIPLIES, tmp_path, level=level, limits=limits) as run:
+        assert run.tree.wait_exited(Deadline(30.0))
+        run.tree.kill()
+        assert 30 < int(run.stdout()) <= 50
+
+
+@cells.each_level
+def test_no_file_is_larger_than_the_limit_of_the_disk(tmp_path, level):
+    limits = replace(cells.LIMITS, disk_bytes=4096)
+    code = """
+    import os
+    big = os.open("big", os.O_CREAT | os.O_WRONLY)
+    os.write(big, bytes(8192))
+    os.write(big, b"x")
+    """
+    with planted(code, tmp_path, level=level, limits=limits) as run:
+        assert run.tree.wait_gone(Deadline(20.0))
+        assert "File too large" in run.stderr()
+    assert (run.own / "big").stat().st_size == 4096
+
+
+# --- one after the other ---
+
+LEAVES = """
+import os, time
+for place in ("/dev/shm", "/tmp", "/var/tmp", os.getcwd(), os.path.dirname(os.getcwd())):
+    try:
+        with open(place + "/left-behind", "w") as file:
+            file.write("answers")
+        os.chmod(place + "/left-behind", 0o666)
+    except OSError:
+        pass
+if os.fork() == 0:
+    os.setsid()
+    time.sleep(60)
+"""
+FINDS = """
+import os
+for place in ("/dev/shm", "/tmp", "/var/tmp", os.getcwd(), os.path.dirname(os.getcwd())):
+    try:
+        open(place + "/left-behind").close()
+        print("found it in", place)
+    except OSError:
+        pass
+print("looked", flush=True)
+"""
+
+
+@pytest.mark.parametrize("level", INSIDE)
+def test_two_cells_share_nothing(tmp_path, level):
+    with planted(LEAVES, tmp_path, level=level) as run:
+        assert run.tree.wait_exited(Deadline(20.0))
+        assert run.tree.left_behind == 1
+    with planted(FINDS, tmp_path, level=level) as other:
+        assert other.tree.wait_gone(Deadline(20.0))
+        assert other.stdout() == "looked\n"
+    assert list(tmp_path.rglob("left-behind")) == [run.own / "left-behind"]
+
+
+# --- what the command might do to its keeper and its shim ---
+
+SIGNALS = """
+import os, signal
+for number in sorted(signal.valid_signals()):
+    for target in (os.getppid(), 1):
+        try:
+            os.kill(target, number)
+        except OSError:
+            pass
+print("alive", flush=True)
+"""
+
+
+@pytest.mark.parametrize("level", INSIDE)
+def test_the_shim_takes_no_signal_from_its_command(tmp_path, level):
+    """Process 1 of a namespace is safe but for signals that it handles, as Python does SIGINT."""
+    if level == "landlock" and os.geteuid() == 0 and not cells.mechanisms().landlock_abi >= 6:
+        pytest.skip("this Landlock lets signals out")
+    with planted(SIGNALS, tmp_path, level=level) as run:
+        assert run.tree.wait_gone(Deadline(20.0))
+        assert run.stdout() == "alive\n"
+        assert run.tree.exit_status == 0
+        assert not run.tree.keeper_killed
+
+
+@pytest.mark.parametrize("level", INSIDE)
+def test_a_tree_that_is_killed_is_no_tree_whose_shim_was(tmp_path, level):
+    with planted(
+        "import time; print('up', flush=True); time.sleep(60)", tmp_path, level=level
+    ) as run:
+        run.wait_for("up")
+        run.tree.kill()
+        assert not run.tree.keeper_killed
