@@ -64,7 +64,10 @@ def forget(path: Path) -> None:
 
 
 def is_cached(path: Path) -> bool:
-    """Return whether the first page of a file is in memory; yes where the kernel does not say."""
+    """Return whether the first page of a file is in memory; yes where the kernel does not say.
+
+    Asking may have the kernel read it: the answer is about the moment before.
+    """
     with path.open("rb") as file:
         try:
             os.preadv(file.fileno(), [bytearray(1)], 0, os.RWF_NOWAIT)
