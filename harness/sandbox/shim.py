@@ -156,11 +156,12 @@ class Doors:
     def close_against_us(self) -> None:
         """Restrict further: no signal and no abstract socket leads out of what is started from here."""
         if scopes := self._scopes():
+            # A layer that does not speak of links and renames between folders forbids them.
+            refer = self._all.AccessFS.REFER
             with self._all.Ruleset(
-                handled_fs=self._all.AccessFS.NONE,
-                handled_net=self._all.AccessNet.NONE,
-                scoped=scopes,
+                handled_fs=refer, handled_net=self._all.AccessNet.NONE, scoped=scopes
             ) as inner:
+                inner.allow_path("/", refer)
                 inner.restrict()
 
     def _scopes(self) -> Any:

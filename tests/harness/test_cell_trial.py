@@ -51,6 +51,7 @@ def test_where_nothing_isolates_it_is_found_and_said(tmp_path):
     }
     assert trial.worked["clock"] == []
     assert "a file of the judge could be read" in trial.worked["files"]
+    assert "a file in /dev/shm outlived its cell" in trial.worked["ipc"]
     assert "a socket file of the judge's user could be reached" in trial.worked["files"]
     assert left() <= before
     assert list(tmp_path.iterdir()) == []

@@ -74,6 +74,16 @@ def test_what_may_be_allowed_is_what_is_shown_less_what_is_hidden(tree):
         shutil.rmtree(root)
 
 
+def test_a_link_beside_what_is_hidden_is_no_way_into_it(tmp_path):
+    for name in ("shown/hidden", "shown/open", "elsewhere"):
+        (tmp_path / name).mkdir(parents=True)
+    for name, to in (("into", "hidden"), ("out", "../elsewhere"), ("beside", "open")):
+        (tmp_path / "shown" / name).symlink_to(to)
+    whole, listed = sight.without([tmp_path / "shown"], [tmp_path / "shown" / "hidden"])
+    assert whole == [tmp_path / "shown" / "open"]
+    assert listed == [tmp_path / "shown", tmp_path / "shown" / "hidden"]
+
+
 def test_the_site_folders_of_every_interpreter_that_is_shown_are_hidden():
     seen = sight.sight([])
     for folder in [*map(Path, sys.path), Path(pytest.__file__).parents[1]]:

@@ -17,12 +17,12 @@ def train() -> None:
 
 class Scorer:
     def __init__(self, opening: sdk.Opening) -> None:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as outside:
-            try:
+        try:
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as outside:
                 outside.connect(("192.0.2.1", 443))  # sends nothing; asks for a way there
-            except OSError as error:
-                print(f"stopped: the network: {error.strerror}", file=sys.stderr)
-                sys.exit(3)
+        except OSError as error:
+            print(f"stopped: the network: {error.strerror}", file=sys.stderr)
+            sys.exit(3)
         self.logp_V = np.load("logp.npy", allow_pickle=False)
 
     def score(self, block_T: np.ndarray) -> np.ndarray:
