@@ -112,9 +112,8 @@ def _missing(found: Mechanisms, sandbox: Sandbox, *, loopback: bool) -> Iterator
         yield Remedy(
             what="memory: no control group can be made here, so memory is watched and not limited",
             how=(
-                "as root on the machine itself, or in a container started with a writable cgroup "
-                "(docker run --cgroupns=private --privileged); as a user: systemd-run --user --scope "
-                "-p Delegate=yes"
+                "as root on the machine itself, or in a container that may write to its control groups; "
+                "as a user: systemd-run --user --scope -p Delegate=yes"
             ),
         )
 

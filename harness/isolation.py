@@ -7,6 +7,8 @@ then, not what the machine offers that it is read on.
 from __future__ import annotations
 
 import ctypes
+import os
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import gettempdir
@@ -117,7 +119,11 @@ def prepare(
     )
     loopback = manifest.train.loopback or manifest.score.loopback
     work = _work(folder, sandbox)
-    trial = survey.trial(sandbox, (work or folder) / TRIAL, loopback=loopback)
+    try:
+        trial = survey.trial(sandbox, (work or folder) / TRIAL, loopback=loopback)
+    except BaseException:
+        put_away(work)
+        raise
     before = read_record(folder / FILE, Isolation)
     if before is not None and before.pinned != pinned:
         raise UsageError(
@@ -139,13 +145,30 @@ def page_cache_of(sandbox: Sandbox, *, thorough: bool) -> PageCache:
 
 def _work(folder: Path, sandbox: Sandbox) -> Path | None:
     """Return a folder for the phases that a cell's own user can reach, where the run's is closed to it."""
-    if sandbox.level != "landlock" or not sandbox.own_users or open_to_others(folder):
-        return None
     work = Path(gettempdir()).resolve() / f"harness-{folder.name}"
-    remove(work)
-    work.mkdir(mode=0o711)
+    needed = sandbox.level == "landlock" and sandbox.own_users and not open_to_others(folder)
+    # What a judge that was killed trained may lie there; what somebody else put there may not.
+    if not needed or not _is_ours(work):
+        remove(work)
+    if not needed:
+        return None
+    work.mkdir(exist_ok=True)
     work.chmod(0o711)
     return work
+
+
+def put_away(work: Path | None) -> None:
+    """Delete what `Isolated.work` names, unless something was trained there that a resumed run needs."""
+    if work is not None and not any(work.glob("*/output")):
+        remove(work)
+
+
+def _is_ours(folder: Path) -> bool:
+    try:
+        facts = folder.lstat()
+    except FileNotFoundError:
+        return False
+    return stat.S_ISDIR(facts.st_mode) and facts.st_uid == os.geteuid()
 
 
 def limits_of(rules: Ruleset) -> Limits:

@@ -25,7 +25,7 @@ from harness.process import Tree
 from harness.ruleset import Phases
 from harness.sandbox.cell import Folders, Sandbox
 from harness.sandbox.programs import resolve
-from harness.sandbox.sight import outermost
+from harness.sandbox.sight import outermost, site_folders
 from harness.sandbox.start import environment, own_folder
 from harness.sdk import Kind
 from harness.seal import remove
@@ -67,6 +67,14 @@ class Context:
     page_cache: PageCache
     project: tuple[str, ...]
     """Packages of this project that are visible."""
+
+
+SITE = """# Put here by the judge, and run by the interpreter when it starts.
+import os
+import sys
+
+sys.path[:] = [path for path in sys.path if os.path.realpath(path) not in {hidden!r}]
+"""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -145,6 +153,8 @@ def importable(folder: Path, pinned: Pinned, project: Sequence[str]) -> tuple[Pa
     """Lay out below FOLDER what a process may import; return the two folders of its import path.
 
     One holds this project's sdk and the packages `project`, copied; the other leads to the pinned packages.
+    The folders in which packages are installed are taken off the path: where they cannot be emptied, what is
+    in them would be found and could not be read, which is another error than its not being there.
     """
     ours = folder / "project"
     package = Path(sdk.__file__).parent
@@ -155,6 +165,8 @@ def importable(folder: Path, pinned: Pinned, project: Sequence[str]) -> tuple[Pa
         shutil.copytree(
             package.parent / name, ours / name, ignore=shutil.ignore_patterns("__pycache__")
         )
+    hidden = [str(path) for path in site_folders()]
+    (ours / "sitecustomize.py").write_text(SITE.format(hidden=hidden))
     view(pinned, folder / "packages")
     return ours, folder / "packages"
 

@@ -185,10 +185,11 @@ class Run:
             if any(self.evidence(seed).unfinished for seed in self.plan.seeds):
                 isolated = self.isolate(most, passed_env, survey)
                 context = self.context(listener, passed_env, isolated)
-                for seed in self.plan.seeds:
-                    _Seed(self, context, log, seed, isolated.work).steps()
-                if isolated.work is not None:
-                    remove(isolated.work)
+                try:
+                    for seed in self.plan.seeds:
+                        _Seed(self, context, log, seed, isolated.work).steps()
+                finally:
+                    isolation.put_away(isolated.work)
             for seed in self.plan.seeds:
                 remove(self.seed_folder(seed) / "work")
             log.write("measured")
@@ -291,10 +292,15 @@ class _Seed:
         """Train, seal, score, challenge; stop where one did not end as the next needs."""
         self._folder.mkdir(parents=True, exist_ok=True)
         trained = read_record(self._folder / "train.json", phases.Trained) or self._train()
+        artifact = read_record(self._folder / "artifact.json", Artifact)
+        done = trained.train.outcome is Outcome.DONE
+        if done and artifact is None and not (self._work / "output").is_dir():
+            # A judge whose cells were of another kind was cut off here: what it trained lies elsewhere.
+            trained = self._train()
         if trained.train.outcome is not Outcome.DONE:
             remove(self._work)
             return
-        artifact = read_record(self._folder / "artifact.json", Artifact) or self._seal()
+        artifact = artifact or self._seal()
         remove(self._work)
         if artifact.refusals:
             return
@@ -305,6 +311,14 @@ class _Seed:
 
     def _train(self) -> phases.Trained:
         remove(self._work)
+        try:
+            return self._trained()
+        except BaseException:
+            # It will be repeated from its beginning; and may be what fills the disk.
+            remove(self._work)
+            raise
+
+    def _trained(self) -> phases.Trained:
         run = self._run
         code = self._work / "train" / (run.manifest.package or "code")
         output = self._work / "output"

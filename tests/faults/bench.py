@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
+import sys
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,7 +17,7 @@ from typing import Any
 from harness.clock import Deadline, Stopwatch, sleep
 from harness.seal import remove
 from tests.faults import machine
-from tests.judged import command, environment
+from tests.judged import ROOT, command, environment
 
 WAIT_S = 120.0
 
@@ -86,6 +86,10 @@ class Judge:
             sleep(0.002)
         return True
 
+    def wait_named(self) -> bool:
+        """Wait until the run has a folder; return whether it has."""
+        return self.wait_for(lambda: self.run)
+
     def keepers(self) -> list[int]:
         """Return the keepers that the judge has at this moment."""
         found = []
@@ -116,8 +120,10 @@ class Judge:
 class Bench:
     """A folder with a data set, in which judges are started one after another."""
 
-    def __init__(self, place: Path, data: Path) -> None:
+    def __init__(self, place: Path, data: Path, row: str = "") -> None:
+        """Take an empty folder and a data set; `row` is the machine to put on (tests/machines.py)."""
         self.place, self.data = place, data
+        self.row = row
         self.out = place / "runs"
         (place / "tmp").mkdir(parents=True)
         self._env = {
@@ -125,11 +131,12 @@ class Bench:
             "TMPDIR": str(place / "tmp"),
             "OPENBLAS_NUM_THREADS": "1",
         }
-        self._before = machine.snapshot(place)
+        self.begin()
 
     def start(self, *arguments: object) -> Judge:
         """Start `harness ARGUMENTS`."""
-        return self.started(command(*arguments))
+        machine_of = [sys.executable, ROOT / "tests" / "machines.py", self.row, "--"]
+        return self.started([*(machine_of if self.row else []), *command(*arguments)])
 
     def started(self, line: list[object]) -> Judge:
         """Start a judge by a command line of one's own."""
@@ -149,7 +156,15 @@ class Bench:
     def resume(self, run: Path | None, level: str = "namespaces") -> Ended:
         """Go on with a run, to its end."""
         assert run is not None
-        return self.start("run", "--resume", run, "--sandbox", level, "--json").ended()
+        return self.resuming(run, level).ended()
+
+    def resuming(self, run: Path, level: str = "namespaces") -> Judge:
+        """Start a judge that goes on with a run."""
+        return self.start("run", "--resume", run, "--sandbox", level, "--json")
+
+    def begin(self) -> None:
+        """Take the machine as it is now for what is there without a judge."""
+        self._before = machine.snapshot(self.place)
 
     def left(self, *, in_s: float = 5.0) -> list[str]:
         """Return what is on the machine that was not there when the bench was made."""
@@ -162,12 +177,12 @@ class Bench:
 
 
 @contextmanager
-def bench(folder: Path, data: Path) -> Iterator[Bench]:
+def bench(folder: Path, data: Path, row: str = "") -> Iterator[Bench]:
     """Make a bench whose folder's name is found nowhere else, and delete it."""
     place = folder / f"faults-{uuid.uuid4().hex}"
     place.mkdir(parents=True)
     try:
-        yield Bench(place, data)
+        yield Bench(place, data, row)
     finally:
         remove(place)
 
@@ -175,11 +190,8 @@ def bench(folder: Path, data: Path) -> Iterator[Bench]:
 def tmpfs(where: Path, size_bytes: int) -> None:
     """Mount a disk of this size; the caller is root and may mount."""
     where.mkdir()
-    shutil_mount = shutil.which("mount")
-    assert shutil_mount is not None
-    subprocess.run(
-        [shutil_mount, "-t", "tmpfs", "-o", f"size={size_bytes}", "harness-test", where], check=True
-    )
+    how = ["-t", "tmpfs", "-o", f"size={size_bytes}", "harness-test"]
+    subprocess.run(["mount", *how, where], check=True)
 
 
 def unmount(where: Path) -> None:

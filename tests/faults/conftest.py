@@ -1,7 +1,13 @@
 """A bench for each test, and the claim that every test makes: nothing is left on the machine."""
 
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
 import pytest
 
+from tests import machines
 from tests.faults import bench as benches
 from tests.faults.minis import mini, rules
 
@@ -24,3 +30,27 @@ def bench(tmp_path, tiny_data):
     with benches.bench(tmp_path, tiny_data.folder) as made:
         yield made
         assert made.left() == []
+
+
+@pytest.fixture
+def elsewhere(request, tiny_data):
+    """The same on another machine, whose row the test names by an indirect parameter, in a place open to all.
+
+    pytest's own folders are closed to everybody else.
+    """
+    if os.geteuid() != 0:
+        pytest.skip("only root can put on another machine")
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o711)
+        with benches.bench(Path(folder), tiny_data.folder, row=request.param) as made:
+            made.data = Path(shutil.copytree(tiny_data.folder, made.place / "data"))
+            if request.param in (machines.ROWS[1], machines.ROWS[3]):
+                _give(made.place, machines.USER)
+            made.begin()
+            yield made
+            assert made.left() == []
+
+
+def _give(folder, user):
+    for path in (folder, *folder.rglob("*")):
+        os.chown(path, user, user)

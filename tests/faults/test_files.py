@@ -15,7 +15,7 @@ import pytest
 from harness.clock import Stopwatch
 from harness.errors import EXIT_PASS, EXIT_RULE_BROKEN, EXIT_USAGE
 from harness.sandbox.deletion import delete
-from tests import cells
+from tests import cells, machines
 from tests.faults.minis import mini, rules
 
 NAMES = [
@@ -111,6 +111,18 @@ def test_what_is_hard_to_delete_is_deleted(bench, quick, tmp_path, code, level):
         kinds["train"] = kinds["train"].replace('"a", "")', '"a")')
     ended = bench.judge(mini(tmp_path / "mine", **kinds), quick, level)
     assert ended.status == EXIT_PASS, ended.err
+
+
+@pytest.mark.parametrize("elsewhere", machines.ROWS, indirect=True)
+@pytest.mark.parametrize("code", [DEEP, CLOSED], ids=["deep", "closed"])
+def test_it_is_deleted_without_privileges_too(elsewhere, code):
+    """Root deletes what its mode forbids; most people are not root, and their cells may be."""
+    kinds = everywhere(code)
+    if code is CLOSED:
+        kinds["train"] = kinds["train"].replace('"a", "")', '"a")')
+    ended = elsewhere.judge(mini(elsewhere.place / "mine", **kinds), rules(elsewhere.place))
+    assert ended.status == EXIT_PASS, ended.err
+    assert elsewhere.left() == []
 
 
 def test_links_pipes_and_sockets_lead_nowhere(bench, quick, tmp_path):

@@ -13,7 +13,8 @@ import pytest
 
 from harness.clock import sleep
 from harness.errors import EXIT_JUDGE, EXIT_PASS
-from tests import cells
+from tests import cells, machines
+from tests.faults import bench as benches
 from tests.faults.minis import mini, rules
 
 LINGERS = """
@@ -35,9 +36,7 @@ def slow(tmp_path_factory):
 @pytest.fixture(scope="module")
 def whole(slow, quick, tmp_path_factory, tiny_data):
     """How the run ends, and how long it takes from when its folder is named, where nobody is killed."""
-    from tests.faults.bench import bench
-
-    with bench(tmp_path_factory.mktemp("whole"), tiny_data.folder) as made:
+    with benches.bench(tmp_path_factory.mktemp("whole"), tiny_data.folder) as made:
         judge = made.judging(slow, quick)
         judge.wait_for(lambda: judge.run)
         from_s = time.monotonic()
@@ -124,6 +123,57 @@ def test_a_keeper_that_is_killed_from_outside_is_not_held_against_the_submission
     assert "Traceback" not in ended.err
     assert kept_by_the_run(bench.left(), judge.run) == []
     assert bench.resume(judge.run, level).verdict() == whole[0]
+
+
+CONTAINER, USER, MACHINE, RUNNER = machines.ROWS
+here = pytest.mark.parametrize("elsewhere", [CONTAINER], indirect=True)
+
+
+@here
+@pytest.mark.parametrize("row", [CONTAINER, MACHINE])
+def test_killed_when_it_has_trained_what_lies_in_another_folder(elsewhere, slow, quick, whole, row):
+    """In a container cells have users of their own, which cannot go where the runs are closed.
+
+    It is there for a judge that goes on in the same way, and is made again by one that cannot.
+    """
+    elsewhere.out.mkdir(mode=0o700)
+    judge = elsewhere.judging(slow, quick)
+    assert judge.wait_for(lambda: judge.run and (judge.run / "seeds/5/train.json").exists())
+    judge.kill()
+    sealed = (judge.run / "seeds/5/artifact.json").exists()
+    assert sealed or list((elsewhere.place / "tmp").glob("harness-*/5/output/none.bin"))
+    elsewhere.row = row
+    ended = elsewhere.resume(judge.run)
+    assert ended.verdict() == whole[0], ended.err
+    assert elsewhere.left() == []
+
+
+@here
+def test_a_judge_that_cannot_start_anything_leaves_nothing(elsewhere, honest, quick):
+    """The runs and the temporary files both lie where a cell's user cannot go."""
+    elsewhere.place.chmod(0o700)
+    ended = elsewhere.judge(honest, quick)
+    assert ended.status == EXIT_JUDGE
+    assert "Traceback" not in ended.err
+    assert elsewhere.left() == []
+
+
+@pytest.mark.parametrize("elsewhere", [USER, RUNNER], indirect=True)
+@pytest.mark.parametrize("with_keeper", [True, False])
+def test_killed_without_privileges(elsewhere, whole, with_keeper):
+    """No group, no user of its own: nothing is left at all, and what training left is deleted on resuming."""
+    submission = mini(elsewhere.place / "mine", start="time.sleep(0.2)", load=LINGERS)
+    quick = rules(elsewhere.place)
+    judge = elsewhere.judging(submission, quick)
+    assert judge.wait_for(lambda: judge.run and list(judge.run.glob("seeds/5/logs/score.*")))
+    keepers = judge.keepers()
+    if with_keeper:
+        os.kill(judge.process.pid, signal.SIGSTOP)
+        os.kill(keepers[0], signal.SIGKILL)
+    judge.kill()
+    assert kept_by_the_run(elsewhere.left(), judge.run) == []
+    assert elsewhere.resume(judge.run).verdict()["nats"] == whole[0]["nats"]
+    assert elsewhere.left() == []
 
 
 def test_killed_before_there_is_a_run(bench, honest, quick):

@@ -34,7 +34,9 @@ class Scorer:
         return np.concatenate([[self.last], block_T[:-1]]).astype(np.int64)
 
     def score(self, block_T: np.ndarray) -> np.ndarray:
-        return -np.log(self.rows(block_T)[np.arange(len(block_T)), block_T])
+        with np.errstate(divide="ignore"):
+            nats_T = -np.log(self.rows(block_T)[np.arange(len(block_T)), block_T])
+        return np.minimum(nats_T, 1e9)  # other tokens have no probability at the first position
 
     def accept(self, block_T: np.ndarray) -> None:
         np.add.at(self.counts_VV, (self.before(block_T), block_T), 1.0)
