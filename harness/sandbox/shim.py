@@ -115,7 +115,12 @@ class Doors:
     def __init__(self, policy: dict[str, Any]) -> None:
         """Open every path that the policy allows; those that are not there are left out."""
         sys.path.append(policy["library"])
+        import ctypes.util
+
         import landlockpy
+
+        # It would start ldconfig, to find the C library that is loaded already.
+        ctypes.util.find_library = lambda name: None
 
         access = landlockpy.AccessFS
         self._all = landlockpy

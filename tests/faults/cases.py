@@ -27,9 +27,9 @@ for depth in range(40):
     os.mkdir(b"\\xff d\\n" * 9)
     os.symlink("/", "link")
     for number in range(40): open(f"file {number}", "w").close()
-    here = os.getcwdb()
+    here = os.open(".", os.O_RDONLY)
     os.chdir(b"\\xff d\\n" * 9)
-    os.chmod(here, 0)
+    os.fchmod(here, 0)
 os.chdir("/")
 """
 TALK = (

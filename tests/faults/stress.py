@@ -86,7 +86,8 @@ def endure(drawn: Drawn, made: Bench, rules: Path, chance: random.Random) -> Non
             sleep(chance.uniform(0.0, LONGEST_S))
             drawn.hit += _strike(judge, drawn.fault)
         ended = judge.ended()
-        if ended.report or ended.run is None:
+        # One that is killed as it leaves has printed its report, and not been left in peace.
+        if (ended.report and ended.status >= 0) or ended.run is None:
             break
         judge = made.resuming(ended.run, drawn.level)
     drawn.wrong = complaint(drawn.case, ended)

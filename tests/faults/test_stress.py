@@ -6,9 +6,14 @@ from collections import Counter
 
 import pytest
 
+from tests import cells
 from tests.faults import stress
 from tests.faults.bench import Ended
 from tests.faults.cases import CHEATS, HONEST, Case, rulesets
+
+
+def name(case):
+    return case.name
 
 
 def test_six_runs_in_a_row(capsys):
@@ -29,7 +34,15 @@ def test_everything_is_drawn_before_long():
     assert not [one for one in drawn if one.level == "bare" and one.fault == "keeper killed"]
 
 
-@pytest.mark.parametrize("case", CHEATS, ids=lambda case: case.name)
+@cells.each_level
+@pytest.mark.parametrize("case", HONEST, ids=name)
+def test_each_honest_one_passes_where_nothing_befalls_the_judge(case, bench, tmp_path, level):
+    cells.skip_without(level)
+    ended = bench.judge(case.write(tmp_path / "mine"), rulesets(tmp_path)[case.tight], level)
+    assert stress.complaint(case, ended) == ""
+
+
+@pytest.mark.parametrize("case", CHEATS, ids=name)
 def test_each_cheat_is_caught_where_nothing_befalls_the_judge(case, bench, tmp_path):
     ended = bench.judge(case.write(tmp_path / "mine"), rulesets(tmp_path)[case.tight])
     assert stress.complaint(case, ended) == ""
