@@ -122,6 +122,7 @@ class Keeper:
     def run(self) -> None:
         """Start the command; return when nothing of it is left."""
         shim.control(shim.PR_SET_CHILD_SUBREAPER, 1)
+        shim.control(shim.PR_SET_DUMPABLE, 0)
         wake_read, wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)

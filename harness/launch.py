@@ -26,7 +26,7 @@ from harness.ruleset import Phases
 from harness.sandbox.cell import Folders, Sandbox
 from harness.sandbox.programs import resolve
 from harness.sandbox.sight import outermost, site_folders
-from harness.sandbox.start import environment, own_folder
+from harness.sandbox.start import environment, own_folder, touch_devices
 from harness.sdk import Kind
 from harness.seal import remove
 from harness.session import Channel, OutOfTime, ProtocolBreach, socket_pair
@@ -123,6 +123,7 @@ def started(
             (private / name).mkdir()
         if copied:
             cwd = shutil.copytree(cwd, private / "artifact")
+            _make_writable(cwd)
         imports = importable(private / "import", context.pinned, context.project)
         env = {**environment(private / "home", private / "tmp", context.passed_env), **start.env}
         own = start.env.get("PYTHONPATH", "").split(os.pathsep)
@@ -137,6 +138,7 @@ def started(
         )
         for folder in mine:
             own_folder(folder, policy)
+        touch_devices(context.sandbox.sight.gpus)
         ours, theirs = socket_pair()
         with ours, Tree(policy, logs=logs, channel=theirs) as tree:
             channel = Channel(ours)
@@ -147,6 +149,15 @@ def started(
             yield Started(tree=tree, channel=channel, logs=logs)
     finally:
         remove(private)
+
+
+def _make_writable(folder: Path) -> None:
+    """Let the copy of a sealed artifact be written to, as any folder that a program starts in."""
+    for place, _, files in os.walk(folder):
+        Path(place).chmod(0o755)
+        for name in files:
+            path = Path(place, name)
+            path.chmod(path.stat().st_mode | 0o200)
 
 
 def importable(folder: Path, pinned: Pinned, project: Sequence[str]) -> tuple[Path, Path]:

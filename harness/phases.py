@@ -90,6 +90,8 @@ def train(
     budgets, manifest = context.phases, context.manifest
     opening = _opening(context, phase="train", tokens=0, seed=seed)
     context.listener.phase(seed, "setup", budgets.setup_s)
+    # The seed before was scored and questioned: what its processes saw must not reach this training.
+    context.page_cache.empty()
     watch = Stopwatch()
     cwd = code.parent if manifest.package else code
     with started(

@@ -314,8 +314,9 @@ class _Seed:
         try:
             return self._trained()
         except BaseException:
-            # It will be repeated from its beginning; and may be what fills the disk.
-            remove(self._work)
+            # Unless its record is there, it will be repeated; and it may be what fills the disk.
+            if not (self._folder / "train.json").exists():
+                remove(self._work)
             raise
 
     def _trained(self) -> phases.Trained:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import harness
 from harness import keeper, sdk
+from harness.sandbox import deletion, groups, shim, watch
 
 
 def imported_by(file: str) -> set[str]:
@@ -25,7 +26,23 @@ def test_the_sdk_imports_the_standard_library_and_numpy_alone():
 
 
 def test_the_keeper_imports_the_standard_library_alone():
-    assert imported_by(keeper.__file__) <= sys.stdlib_module_names
+    """And so does what it imports of the judge; landlockpy is imported where the policy names its folder."""
+    alone = {"harness.sandbox." + Path(file).stem for file in KEEPERS}
+    for file in (keeper.__file__, *KEEPERS):
+        foreign = imported_by(file) - sys.stdlib_module_names - {"harness"}
+        assert foreign <= {"landlockpy"}
+    code = "import sys; import harness.keeper; print(*(n for n in sys.modules if n.startswith('harness')))"
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(harness.__file__).parents[1],
+    )
+    assert set(done.stdout.split()) <= {"harness", "harness.keeper", "harness.sandbox", *alone}
+
+
+KEEPERS = [module.__file__ for module in (deletion, groups, shim, watch)]
 
 
 def test_importing_the_sdk_brings_nothing_of_the_judge():

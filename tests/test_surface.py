@@ -27,12 +27,13 @@ OPTIONS = {
     ],
     "data show": ["--json", "folder"],
     "data verify": ["--json", "folder"],
+    "doctor": ["--json", "--loopback", "--ruleset", "--sandbox"],
     "report": ["--json", "run"],
     "run": [
-        "--baseline", "--data", "--json", "--out", "--quiet", "--resume", "--ruleset", "--seeds",
-        "submission",
+        "--baseline", "--data", "--json", "--out", "--quiet", "--resume", "--ruleset", "--sandbox",
+        "--seeds", "submission",
     ],
-    "selftest": ["--corpus", "--json", "--keep", "--list", "names"],
+    "selftest": ["--corpus", "--jobs", "--json", "--keep", "--list", "--sandbox", "names"],
 }  # fmt: skip
 DEFAULTS = {"--seeds": "1337,42,2025", "--ruleset": "smoke", "--out": "runs"}
 CHECK_IDS = (

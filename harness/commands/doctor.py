@@ -19,7 +19,13 @@ MARKS = {"enforced": "green", "watched": "yellow", "best effort": "yellow", "not
 
 
 @click.command()
-@click.option("--ruleset", "ruleset_name", default="parameter-golf", show_default=True)
+@click.option(
+    "--ruleset",
+    "ruleset_name",
+    default="parameter-golf",
+    show_default=True,
+    help="Whose requirements to hold the machine to: name or file.",
+)
 @click.option(
     "--sandbox",
     "most",

@@ -46,10 +46,14 @@ def arguments(
     """
     line = [program, *(ROOT if root else USER)]
     line += ["--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts"]
+    line += ["--unshare-cgroup-try"]
     # What asks for its own address (a store of torchrun's) must find the one that there is.
     line += ["--hostname", "localhost", "--die-with-parent", "--as-pid-1"]
     # What is mounted over comes first: the interpreter or this phase's folders may lie below /tmp.
     line += ["--proc", "/proc", "--ro-bind-try", "/sys", "/sys", "--dev", "/dev"]
+    # Counters of the whole machine that one process can move and the next can read, to the unit. (A device
+    # file that is bound without --dev-bind cannot be opened.)
+    line += ["--tmpfs", "/sys/fs/cgroup", "--ro-bind", "/dev/null", "/proc/vmstat"]
     for device in sight.gpus:
         line += ["--dev-bind-try", str(device), str(device)]
     line += _memory_folder("/dev/shm", int(memory_bytes * SHARED_MEMORY_FRACTION))
@@ -63,7 +67,7 @@ def arguments(
     line += ["--ro-bind", str(shim), SHIM_AT]
     line += _bound("--ro-bind", readable)
     line += _bound("--bind", writable)
-    for folder in (*sight.hidden, Path("/")):
+    for folder in (*sight.hidden, Path("/sys/fs/cgroup"), Path("/")):
         line += ["--remount-ro", str(folder)]
     return [*line, "--"]
 

@@ -148,8 +148,13 @@ def _files(sandbox: Held, train_hidden: bool) -> Line:
     if sandbox.level == "namespaces":
         return "enforced", f"a mount namespace with what the phase may see and nothing else; {data}"
     if sandbox.level == "landlock":
-        user = " and a user of its own" if sandbox.own_users else ""
-        return "enforced", f"Landlock, version {sandbox.landlock_abi}{user}; {data}"
+        landlock = f"Landlock, version {sandbox.landlock_abi}"
+        if sandbox.own_users:
+            return "enforced", f"{landlock} and a user of its own; {data}"
+        return (
+            "best effort",
+            f"{landlock}, but modes, times and attributes of the user's files stay open; {data}",
+        )
     return "not enforced", f"any file of the judge's user can be read; {data}"
 
 
@@ -187,7 +192,7 @@ def _ipc(sandbox: Held) -> Line:
                 "best effort",
                 f"{own}; the page cache, which can be asked and timed, is not emptied",
             )
-        return "enforced", f"{own}; the page cache is emptied before each scorer"
+        return "enforced", f"{own}; the page cache is emptied before each process"
     if sandbox.level == "landlock":
         shared = "is emptied of what its user left" if sandbox.own_users else "is closed"
         left = "access times of files" if sandbox.own_users else "times and modes of files"

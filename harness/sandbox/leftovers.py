@@ -38,10 +38,11 @@ def _ownerless_files() -> dict[Path, int]:
     found = {}
     with contextlib.suppress(OSError):
         for entry in os.scandir("/dev/shm"):
-            user = entry.stat(follow_symlinks=False).st_uid
-            judge = judge_of(user)
-            if judge is not None and not _lives(judge):
-                found[Path(entry.path)] = user
+            with contextlib.suppress(OSError):  # it went a moment ago
+                user = entry.stat(follow_symlinks=False).st_uid
+                judge = judge_of(user)
+                if judge is not None and not _lives(judge):
+                    found[Path(entry.path)] = user
     return found
 
 

@@ -21,6 +21,7 @@ SETTINGS = (
     "alternatives ld.so.cache ld.so.conf ld.so.conf.d localtime nsswitch.conf host.conf hosts passwd group "
     "protocols services os-release debian_version"
 ).split()
+TEXTS = "doc doc-base man info dict hunspell myspell python-wheels games help src".split()
 DEVICES = ("null", "zero", "full", "random", "urandom")
 GPU_DEVICES = (
     "nvidia[0-9]*",
@@ -62,7 +63,11 @@ def sight(entries: Iterable[Path], libraries: str = "", closed: Iterable[Path] =
     shown += [Path(part) for part in libraries.split(":") if part.startswith("/")]
     shown += interpreter()
     kept = outermost(path for path in shown if path.exists())
-    hidden = {*site_folders(), *(path.resolve() for path in closed if _overlaps(path, kept))}
+    hidden = {
+        *site_folders(),
+        *texts(),
+        *(path.resolve() for path in closed if _overlaps(path, kept)),
+    }
     return Sight(
         links=tuple(links),
         shown=kept,
@@ -93,9 +98,21 @@ def site_folders() -> list[Path]:
     for root in roots:
         for pattern in ("lib/python3*/site-packages", "lib/python3*/dist-packages"):
             found.update(root.glob(pattern))
+        # Wheels that an interpreter carries along, to install its installer from.
+        found.update(root.glob("lib/python3*/ensurepip/_bundled"))
         if (root / "conda-meta").is_dir():
             # Its other environments, and the packages that it keeps unpacked.
             found |= {root / "envs", root / "pkgs"}
+    return sorted({path.resolve() for path in found if path.is_dir()})
+
+
+def texts() -> list[Path]:
+    """Return folders of prose and of sources: a language model's bytes, which nobody would have counted."""
+    found = [
+        Path(root) / name
+        for root in ("/usr", "/usr/local", "/usr/share", "/usr/local/share")
+        for name in TEXTS
+    ]
     return sorted({path.resolve() for path in found if path.is_dir()})
 
 

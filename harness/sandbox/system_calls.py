@@ -75,6 +75,9 @@ def program(inet: Inet, *, named: bool = True) -> bytes:
     for flag in NAMESPACE_FLAGS:
         has = seccomp.Arg(0, seccomp.MASKED_EQ, flag, flag)
         _refuse(seccomp, rules, errno.EPERM, "clone", has)
+    # Of another process: one second of processor time for the judge would be its end. Its own it may set.
+    other, new = seccomp.Arg(0, seccomp.NE, 0), seccomp.Arg(2, seccomp.NE, 0)
+    _refuse(seccomp, rules, errno.EPERM, "prlimit64", other, new)
     for request in (TIOCSTI, TIOCLINUX):
         is_it = seccomp.Arg(1, seccomp.MASKED_EQ, LOW, request)
         _refuse(seccomp, rules, errno.EPERM, "ioctl", is_it)

@@ -4,8 +4,8 @@
 
 Runs the same torch program bare and in a cell, in turn, and prints for each the time to import torch and to
 open the device, the rate of a product of two bfloat16 matrices of 8,192 rows, and the time of a first
-torch.compile. Then one cell fills the GPU's memory with a pattern and ends, and the next one allocates as much
-and counts the bytes that still hold it. Ends with status 2 where there is no GPU.
+torch.compile. Then one cell fills the GPU's memory with a pattern and ends, and the next one allocates as
+much and counts the bytes that still hold it. Ends with status 2 where there is no GPU.
 """
 
 from __future__ import annotations

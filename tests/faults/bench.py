@@ -131,6 +131,7 @@ class Bench:
             "TMPDIR": str(place / "tmp"),
             "OPENBLAS_NUM_THREADS": "1",
         }
+        self.judges: set[int] = set()
         self.begin()
 
     def start(self, *arguments: object) -> Judge:
@@ -140,7 +141,9 @@ class Bench:
 
     def started(self, line: list[object]) -> Judge:
         """Start a judge by a command line of one's own."""
-        return Judge(list(map(str, line)), self.place, self._env)
+        judge = Judge(list(map(str, line)), self.place, self._env)
+        self.judges.add(judge.process.pid)
+        return judge
 
     def judging(
         self, submission: Path, rules: Path, level: str = "namespaces", **how: Any
@@ -164,11 +167,11 @@ class Bench:
 
     def begin(self) -> None:
         """Take the machine as it is now for what is there without a judge."""
-        self._before = machine.snapshot(self.place)
+        self._before = machine.snapshot(self.place, ())
 
     def left(self, *, in_s: float = 5.0) -> list[str]:
         """Return what is on the machine that was not there when the bench was made."""
-        return machine.left(self._before, self.place, in_s=in_s)
+        return machine.left(self._before, self.place, self.judges, in_s=in_s)
 
     def clear(self) -> None:
         """Delete the runs: what they are made of is nobody's leftover."""

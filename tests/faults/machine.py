@@ -1,8 +1,8 @@
 """What a judge must not leave on a machine, and what of it is there.
 
-Other judges may be at work at the same time: what belongs to one that lives is nobody's leftover. A folder
-that a test watches says which processes, mounts and files are its own; cells' users and control groups say
-whose they are by themselves.
+Other judges may be at work at the same time, and be killed by tests of their own. A folder that a test
+watches says which processes, mounts and files are its own; cells' users and control groups say which judge's
+they are, and what belongs to one that lives is nobody's leftover.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import fnmatch
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -36,13 +36,17 @@ class Snapshot:
     files: frozenset[str]
 
 
-def snapshot(watched: Path) -> Snapshot:
-    """Look at the whole machine; `watched` is the folder that a test's judges, runs and TMPDIR lie in."""
+def snapshot(watched: Path, judges: Collection[int]) -> Snapshot:
+    """Look at the whole machine.
+
+    `watched` is the folder that a test's judges, runs and TMPDIR lie in, `judges` are their process ids.
+    """
+    gone = {judge for judge in judges if not Path(f"/proc/{judge}").exists()}
     return Snapshot(
-        processes=frozenset(_processes(str(watched))),
+        processes=frozenset(_processes(str(watched), gone)),
         mounts=frozenset(_mounts(str(watched))),
-        groups=frozenset(_groups()),
-        files=frozenset(_files(watched)),
+        groups=frozenset(_groups(gone)),
+        files=frozenset(_files(watched, gone)),
     )
 
 
@@ -55,20 +59,22 @@ def difference(before: Snapshot, after: Snapshot) -> list[str]:
     ]
 
 
-def left(before: Snapshot, watched: Path, *, in_s: float = 5.0) -> list[str]:
+def left(
+    before: Snapshot, watched: Path, judges: Collection[int] = (), *, in_s: float = 5.0
+) -> list[str]:
     """Return what is left once the machine has settled: a keeper may outlive its judge by a moment."""
     patience = Deadline(in_s)
-    while (found := difference(before, snapshot(watched))) and not patience.passed:
+    while (found := difference(before, snapshot(watched, judges))) and not patience.passed:
         sleep(0.02)
     return found
 
 
-def ownerless(user: int) -> bool:
-    """Return whether a user id is a cell's whose judge is gone."""
-    return user >= FIRST_USER and not Path(f"/proc/{(user - FIRST_USER) // USERS}").exists()
+def _is_cells(user: int, judges: Collection[int]) -> bool:
+    """Return whether a user id was one of a judge's cells."""
+    return (user - FIRST_USER) // USERS in judges
 
 
-def _processes(watched: str) -> Iterator[str]:
+def _processes(watched: str, gone: Collection[int]) -> Iterator[str]:
     for name in os.listdir("/proc"):
         if not name.isdigit() or int(name) == os.getpid():
             continue
@@ -80,7 +86,7 @@ def _processes(watched: str) -> Iterator[str]:
             words = (here / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
             said = words + (here / "environ").read_bytes().decode("utf-8", "replace")
             inside = (here / "cwd").readlink().is_relative_to(watched)
-            if inside or watched in said or ownerless(user):
+            if inside or watched in said or _is_cells(user, gone):
                 yield f"{name}: {words[:200]}"
 
 
@@ -94,25 +100,24 @@ def _status(process: Path) -> tuple[str, int]:
 
 def _mounts(watched: str) -> Iterator[str]:
     for line in Path("/proc/self/mounts").read_text("utf-8", "surrogateescape").splitlines():
-        if watched in line or "/newroot" in line or "harness" in line:
+        if watched in line:
             yield line
 
 
-def _groups() -> Iterator[str]:
+def _groups(gone: Collection[int]) -> Iterator[str]:
     for place, folders, _ in os.walk("/sys/fs/cgroup"):
         for name in fnmatch.filter(folders, "harness-*"):
-            judge = name.split("-")[1]
-            if not Path("/proc", judge).exists():
+            if name.split("-")[1] in map(str, gone):
                 yield f"{place}/{name}"
 
 
-def _files(watched: Path) -> Iterator[str]:
+def _files(watched: Path, gone: Collection[int]) -> Iterator[str]:
     for folder in SHARED:
         with contextlib.suppress(OSError):
             for entry in os.scandir(folder):
                 with contextlib.suppress(OSError):
                     user = entry.stat(follow_symlinks=False).st_uid
-                    if ownerless(user) or watched.name in entry.name:
+                    if _is_cells(user, gone) or watched.name in entry.name:
                         yield entry.path
     for place, folders, files in os.walk(watched):
         for name in (*folders, *files):

@@ -174,7 +174,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(f"{given.runs} runs, seed {given.seed}, levels {', '.join(levels())}", flush=True)
     done = []
     with tempfile.TemporaryDirectory(prefix="stress-") as folder:
-        before = machine.snapshot(Path(folder))
+        before = machine.snapshot(Path(folder), ())
         for drawn in stress(given.runs, given.seed, Path(folder)):
             done.append(drawn)
             for said in filter(None, (drawn.wrong, *drawn.left)):

@@ -27,7 +27,7 @@ def nobody():
 
 @pytest.mark.parametrize("told_by", ["cwd", "environment", "command line"])
 def test_a_process_is_found(tmp_path, told_by):
-    before = machine.snapshot(tmp_path)
+    before = machine.snapshot(tmp_path, ())
     line = [sys.executable, "-c", SLEEP, *([str(tmp_path)] if told_by == "command line" else [])]
     env = {"WHERE": str(tmp_path)} if told_by == "environment" else {}
     child = subprocess.Popen(line, env=env, cwd=tmp_path if told_by == "cwd" else "/")
@@ -42,11 +42,12 @@ def test_a_process_is_found(tmp_path, told_by):
 
 @as_root
 def test_a_process_of_a_cell_whose_judge_is_gone_is_found(tmp_path, nobody):
-    before = machine.snapshot(tmp_path)
+    before = machine.snapshot(tmp_path, ())
     user = USER_BASE + nobody * USERS_OF_A_JUDGE + 7
     child = subprocess.Popen(["/bin/sleep", "60"], user=user, group=user, cwd="/", env={})
     try:
-        (found,) = machine.left(before, tmp_path, in_s=0.1)
+        assert machine.left(before, tmp_path, [os.getpid()], in_s=0.1) == []
+        (found,) = machine.left(before, tmp_path, [nobody], in_s=0.1)
         assert "sleep 60" in found
     finally:
         child.kill()
@@ -55,7 +56,7 @@ def test_a_process_of_a_cell_whose_judge_is_gone_is_found(tmp_path, nobody):
 
 @as_root
 def test_a_mount_is_found(tmp_path):
-    before = machine.snapshot(tmp_path)
+    before = machine.snapshot(tmp_path, ())
     try:
         tmpfs(tmp_path / "disk", 1 << 20)
     except subprocess.CalledProcessError:
@@ -72,7 +73,7 @@ def test_a_mount_is_found(tmp_path):
     "name", ["work", "trial", ".nats.f64.partial", "harness-trial-x", ".probe-1"]
 )
 def test_a_file_of_a_step_is_found(tmp_path, name):
-    before = machine.snapshot(tmp_path)
+    before = machine.snapshot(tmp_path, ())
     (tmp_path / "runs" / "one").mkdir(parents=True)
     (tmp_path / "runs" / "one" / name).write_text("")
     (tmp_path / "runs" / "one" / "nats.f64").write_text("")
@@ -84,7 +85,7 @@ def test_a_file_of_a_step_is_found(tmp_path, name):
 @as_root
 def test_what_a_killed_judge_and_keeper_leave_is_found_and_swept(tmp_path, nobody):
     """A group with a process in it, and a file in shared memory: both told by whose they are."""
-    before = machine.snapshot(tmp_path)
+    before = machine.snapshot(tmp_path, ())
     group = groups.create(groups.named("0").replace(f"-{os.getpid()}-", f"-{nobody}-"), 1 << 28, 64)
     if group is None:
         pytest.skip("no control group can be made here")
@@ -99,10 +100,10 @@ def test_what_a_killed_judge_and_keeper_leave_is_found_and_swept(tmp_path, nobod
     own = groups.create(groups.named("test"), 1 << 28, 64)
     assert own is not None
     try:
-        found = machine.left(before, tmp_path, in_s=0.1)
+        found = machine.left(before, tmp_path, [nobody, os.getpid()], in_s=0.1)
         assert {what.split(": ", 1)[1] for what in found} == {*group.folders, str(shared)}
         leftovers.sweep()
-        assert machine.left(before, tmp_path, in_s=0.1) == []
+        assert machine.left(before, tmp_path, [nobody, os.getpid()], in_s=0.1) == []
         assert child.wait(5) == -9
         assert mine.exists()  # its judge lives
         assert all(Path(folder).exists() for folder in own.folders)

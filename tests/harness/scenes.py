@@ -51,6 +51,7 @@ class Scene:
         self.env = {}
         self.package = ""
         self.level = "bare"
+        self.page_cache = PageCache("none", ())
 
     def context(self) -> launch.Context:
         command = (sys.executable, "-I", "-S", str(self.folder / "script.py"))
@@ -79,7 +80,7 @@ class Scene:
             listener=self.listener,
             sandbox=cells.sandbox(self.level),
             pinned=cells.pinned(),
-            page_cache=PageCache("none", ()),
+            page_cache=self.page_cache,
             project=(),
         )
 

@@ -307,3 +307,33 @@ def test_what_a_scorer_writes_beside_its_artifact_is_gone_with_it(scene):
         assert scene.said("score") == ["weights"]
     assert [path.name for path in (scene.folder / "sealed").iterdir()] == ["weights"]
     assert scene.is_clean()
+
+
+def test_the_page_cache_is_emptied_before_every_process(scene):
+    """Before training too: the seed before it has been scored by then."""
+
+    class Recording:
+        emptied = 0
+
+        def empty(self):
+            Recording.emptied += 1
+
+    scene.page_cache = Recording()
+    scene.train("sys.exit(Recording)")
+    assert Recording.emptied == 1
+    scene.score("sys.exit()")
+    assert Recording.emptied == 2
+
+
+def test_a_scorer_may_write_beside_its_code(scene):
+    """The sealed artifact is read-only; what a scorer starts in is a copy."""
+    (scene.folder / "sealed" / "code.py").write_text("x = 1")
+    for path in (scene.folder / "sealed" / "code.py", scene.folder / "sealed"):
+        path.chmod(path.stat().st_mode & 0o555)
+    script = """
+    import os, stat
+    modes = [os.stat(name).st_mode for name in (".", "code.py")]
+    assert all(mode & stat.S_IWUSR for mode in modes), modes
+    open("code.py", "a").write("2")
+    """
+    assert "status 0" in scene.score(script).load.detail

@@ -37,7 +37,7 @@ def temporary(tmp_path, monkeypatch):
 def test_all_that_is_right_is_green(corpus, desk):
     entry(corpus, "over", CAUGHT, cheat=OVER)
     entry(corpus, "a_legal_thing", LEGAL)
-    status, out, err = desk("selftest", "--corpus", corpus)
+    status, out, err = desk("selftest", "--jobs", 1, "--corpus", corpus)
     assert (status, err) == (EXIT_PASS, "")
     first, second, last = out.splitlines()
     assert first.split() == ["LEGAL", "a_legal_thing", "-", "twin", "PASS", first.split()[-2], "s"]
@@ -50,7 +50,7 @@ def test_all_that_is_right_is_green(corpus, desk):
 def test_an_escape_is_a_broken_rule(corpus, desk):
     entry(corpus, "over", CAUGHT, cheat=OVER)
     entry(corpus, "walks_through", CAUGHT, cheat=SAME)
-    status, out, _ = desk("selftest", "--corpus", corpus)
+    status, out, _ = desk("selftest", "--jobs", 1, "--corpus", corpus)
     assert status == EXIT_RULE_BROKEN
     assert out.splitlines()[1].split()[:3] == ["ESCAPED", "walks_through", "-"]
     assert (
@@ -61,7 +61,7 @@ def test_an_escape_is_a_broken_rule(corpus, desk):
 
 def test_a_twin_that_fails_is_a_broken_rule(corpus, desk):
     entry(corpus, "over", CAUGHT, cheat=OVER, honest=OVER)
-    status, out, _ = desk("selftest", "--corpus", corpus)
+    status, out, _ = desk("selftest", "--jobs", 1, "--corpus", corpus)
     assert status == EXIT_RULE_BROKEN
     assert out.splitlines()[0].split()[:5] == ["CAUGHT", "over", "bytes.artifact", "twin", "FAIL"]
     assert out.splitlines()[1].strip().startswith("twin: bytes.artifact is FAIL: 2")
@@ -69,12 +69,12 @@ def test_a_twin_that_fails_is_a_broken_rule(corpus, desk):
 
 
 def test_what_the_judge_cannot_do_is_its_own_failure(corpus, desk, monkeypatch):
-    def execute(*_):
+    def execute(*_, **__):
         raise KeyError("\x1b[31m::error::")
 
     entry(corpus, "over", CAUGHT, cheat=OVER)
     monkeypatch.setattr(Run, "execute", execute)
-    status, out, err = desk("selftest", "--corpus", corpus)
+    status, out, err = desk("selftest", "--jobs", 1, "--corpus", corpus)
     assert (status, err) == (EXIT_JUDGE, "")
     assert out.splitlines()[0].startswith("ERROR  ")
     assert "the judge raised KeyError in test_selftest.py" in out
@@ -83,7 +83,7 @@ def test_what_the_judge_cannot_do_is_its_own_failure(corpus, desk, monkeypatch):
 
 def test_words_of_a_submission_are_made_harmless(corpus, desk):
     entry(corpus, "loud", CAUGHT, cheat=CRASH)
-    _, out, _ = desk("selftest", "--corpus", corpus)
+    _, out, _ = desk("selftest", "--jobs", 1, "--corpus", corpus)
     assert "stopped: " in out
     assert "\x1b" not in out
     assert "::error" not in out
@@ -93,7 +93,7 @@ def test_json_is_one_record_and_the_lines_go_elsewhere(corpus, desk):
     entry(corpus, "over", CAUGHT, cheat=OVER)
     entry(corpus, "legal", LEGAL, honest=OVER)
     entry(corpus, "walks_through", CAUGHT, cheat=SAME)
-    status, out, err = desk("selftest", "--corpus", corpus, "--json")
+    status, out, err = desk("selftest", "--jobs", 1, "--corpus", corpus, "--json")
     said = json.loads(out)
     assert set(said) == KEYS
     assert (status, said["exit_code"]) == (EXIT_RULE_BROKEN, EXIT_RULE_BROKEN)
@@ -122,7 +122,7 @@ def test_json_is_one_record_and_the_lines_go_elsewhere(corpus, desk):
 def test_names_choose(corpus, desk):
     entry(corpus, "over", CAUGHT, cheat=OVER)
     entry(corpus, "walks_through", CAUGHT, cheat=SAME)
-    status, out, _ = desk("selftest", "over", "--corpus", corpus)
+    status, out, _ = desk("selftest", "over", "--jobs", 1, "--corpus", corpus)
     assert status == EXIT_PASS
     assert len(out.splitlines()) == 2
 
@@ -206,3 +206,13 @@ def test_ctrl_c_leaves_nothing(corpus, temporary, tmp_path):
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
     assert (process.returncode, out, err.strip()) == (EXIT_JUDGE, "", "stopped")
+
+
+def test_trials_side_by_side_come_to_the_same_end(desk, corpus):
+    alone = json.loads(desk("selftest", "--jobs", 1, "--corpus", corpus, "--json")[1])
+    beside = json.loads(desk("selftest", "--jobs", 2, "--corpus", corpus, "--json")[1])
+    for summary in (alone, beside):
+        del summary["seconds"]
+        for detail in summary["attacks"].values():
+            del detail["seconds"]
+    assert beside == alone

@@ -29,7 +29,7 @@ PROGRAMS = [("none", True), ("none", False), ("stream", True), ("all", True)]
 ORDINARY = (
     "read write openat close mmap mprotect brk futex fork vfork execve exit_group kill tgkill wait4 pipe2 "
     "socketpair recvmsg bind listen accept4 memfd_create epoll_wait poll pidfd_open landlock_create_ruleset "
-    "sched_setaffinity setpriority prctl seccomp getrandom clock_gettime clock_nanosleep prlimit64 statx "
+    "sched_setaffinity setpriority prctl seccomp getrandom clock_gettime clock_nanosleep getrlimit statx "
     "fcntl flock inotify_init1 eventfd2 timerfd_create rseq set_robust_list splice sendfile"
 ).split()
 
@@ -53,6 +53,15 @@ def test_a_call_of_the_list_is_refused_whatever_its_arguments(which, name, given
     if number(name) < 0:
         return  # this architecture does not have it
     assert answer(which, name, *given) == errno.EPERM
+
+
+@given(inets, arguments)
+def test_limits_of_another_process_are_not_set(which, given):
+    whose, new = given[0], given[2]
+    refused = whose != 0 and new != 0
+    assert answer(which, "prlimit64", *given) == (errno.EPERM if refused else bpf.ALLOW)
+    assert answer(which, "prlimit64", 0, *given[1:]) == bpf.ALLOW
+    assert answer(which, "prlimit64", whose, given[1], 0) == bpf.ALLOW
 
 
 @given(inets, st.sampled_from(system_calls.NOT_THERE), arguments)

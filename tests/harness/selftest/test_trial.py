@@ -1,5 +1,7 @@
 """One submission of an attack through the judge: caught or escaped, passed or failed, not run, an error."""
 
+import os
+
 import msgspec
 import pytest
 
@@ -38,7 +40,7 @@ def test_a_cheat_that_the_right_check_fails_is_caught(bench, made, tmp_path):
     tried = bench.cheat(made(CAUGHT, cheat=OVER))
     assert (tried.state, tried.caught_by, tried.reason) == (State.CAUGHT, ("bytes.artifact",), "")
     assert tried.wall_s > 0
-    assert left(tmp_path) == ["data"]
+    assert left(tmp_path) == [f"data-{os.getpid()}"]
 
 
 def test_a_cheat_that_passes_has_escaped(bench, made):
@@ -69,7 +71,7 @@ def test_an_honest_submission_passes_and_one_that_does_not_fails(bench, made, tm
     assert tried.state is State.FAIL
     assert tried.reason.startswith("bytes.artifact is FAIL: 2")
     assert "the verdict is FAIL, exit code 1" in tried.reason
-    assert left(tmp_path) == ["data"]
+    assert left(tmp_path) == [f"data-{os.getpid()}"]
 
 
 def test_a_twin_is_tried_once(bench, made, monkeypatch):
@@ -201,7 +203,7 @@ def test_without_sentencepiece_what_needs_it_is_not_run(bench, made, monkeypatch
 def test_a_judge_that_raises_is_an_error_and_leaves_nothing(
     bench, made, monkeypatch, tmp_path, error, says
 ):
-    def execute(*_):
+    def execute(*_, **__):
         raise error
 
     monkeypatch.setattr(Run, "execute", execute)
@@ -209,7 +211,7 @@ def test_a_judge_that_raises_is_an_error_and_leaves_nothing(
     for tried in (bench.cheat(attack), bench.twin(attack)):
         assert tried.state is State.ERROR
         assert says in tried.reason
-    assert left(tmp_path) == ["data"]
+    assert left(tmp_path) == [f"data-{os.getpid()}"]
 
 
 @pytest.mark.parametrize("status", [Status.ERROR, Status.NOT_RUN])
@@ -228,13 +230,13 @@ def test_a_judge_that_cannot_conclude_is_an_error(bench, made, monkeypatch, stat
 
 
 def test_an_interrupt_is_not_swallowed_and_leaves_nothing(bench, made, monkeypatch, tmp_path):
-    def execute(*_):
+    def execute(*_, **__):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Run, "execute", execute)
     with pytest.raises(KeyboardInterrupt):
         bench.cheat(made(CAUGHT, cheat=OVER))
-    assert left(tmp_path) == ["data"]
+    assert left(tmp_path) == [f"data-{os.getpid()}"]
 
 
 def test_what_is_kept(made, tmp_path):
@@ -243,7 +245,7 @@ def test_what_is_kept(made, tmp_path):
     attack = made(CAUGHT, cheat=OVER)
     bench.cheat(attack)
     bench.twin(attack)
-    assert left(tmp_path) == ["data", "mine-cheat", "mine-honest"]
+    assert left(tmp_path) == [f"data-{os.getpid()}", "mine-cheat", "mine-honest"]
     (run,) = (tmp_path / "bench" / "mine-cheat" / "runs").iterdir()
     assert verdict.report(Run(run)).verdict is Status.FAIL
 
@@ -275,8 +277,8 @@ def test_a_cheat_that_never_got_to_the_seal_has_nothing_sealed(bench, made, monk
     assert bench.cheat(attack).state is State.CAUGHT
     truly = Run.execute
 
-    def execute(run, *others):
-        truly(run, *others)
+    def execute(run, *others, **named):
+        truly(run, *others, **named)
         (run.seed_folder(trial.SEED) / "sealed").mkdir()
 
     monkeypatch.setattr(Run, "execute", execute)
