@@ -16,8 +16,10 @@ TAKES = {
         "--proc --dev --tmpfs --dir --perms --size --hostname --remount-ro --cap-drop --cap-add".split(), 1
     ),
     **dict.fromkeys(
-        "--unshare-user --unshare-pid --unshare-net --unshare-ipc --unshare-uts --unshare-cgroup-try --die-with-parent --as-pid-1"
-        .split(),
+        (
+            "--unshare-user --unshare-pid --unshare-net --unshare-ipc --unshare-uts "
+            "--unshare-cgroup-try --die-with-parent --as-pid-1"
+        ).split(),
         0,
     ),
 }  # fmt: skip
