@@ -11,6 +11,8 @@ from tests import machines
 from tests.faults import bench as benches
 from tests.faults.minis import mini, rules
 
+_, USER, _, RUNNER = machines.ROWS
+
 
 @pytest.fixture(scope="session")
 def honest(tmp_path_factory):
@@ -44,7 +46,7 @@ def elsewhere(request, tiny_data):
         Path(folder).chmod(0o711)
         with benches.bench(Path(folder), tiny_data.folder, row=request.param) as made:
             made.data = Path(shutil.copytree(tiny_data.folder, made.place / "data"))
-            if request.param in (machines.ROWS[1], machines.ROWS[3]):
+            if request.param in (USER, RUNNER):
                 _give(made.place, machines.USER)
             made.begin()
             yield made

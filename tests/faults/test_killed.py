@@ -51,13 +51,13 @@ def kept_by_the_run(found, run):
     return [what for what in found if run is None or not what.startswith(own)]
 
 
-@pytest.mark.parametrize("instant", range(8))
+@pytest.mark.parametrize("instant", range(4))
 def test_killed_at_any_instant(bench, slow, quick, whole, instant):
     """Eight parts of the time that a run takes; where in its part one is killed is drawn afresh."""
     verdict, lasts_s = whole
     judge = bench.judging(slow, quick)
     judge.wait_for(lambda: judge.run)
-    delay_s = lasts_s * (instant + random.random()) / 8
+    delay_s = lasts_s * (instant + random.random()) / 4
     sleep(delay_s)
     judge.kill([signal.SIGKILL, signal.SIGTERM, signal.SIGKILL, signal.SIGINT][instant % 4])
     assert kept_by_the_run(bench.left(), judge.run) == [], f"killed after {delay_s:.3f} s"

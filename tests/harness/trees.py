@@ -9,11 +9,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from harness.clock import Deadline, sleep
 from harness.process import Tree
-from harness.sandbox.cell import Folders, Limits
-from harness.sandbox.mechanisms import Level
+from harness.sandbox.cell import Folders, Limits, Sandbox
+from harness.sandbox.mechanisms import Level, open_to_others
 from harness.sandbox.start import own_folder
 from harness.session import Channel, socket_pair
 from tests import cells
@@ -69,12 +70,25 @@ def planted(
     ours, theirs = socket_pair()
     start = command or [sys.executable, "-I", "-S", "-c", textwrap.dedent(code)]
     whole = {"MARKER": marker, **({} if env is None else env)}
-    own = folder / f"own-{marker[-6:]}"
-    own.mkdir()
-    folders = Folders(cwd=own, writable=(own,), private=(own,))
-    policy = cells.sandbox(level, limits=limits).policy(start, whole, folders, loopback=loopback)
-    own_folder(own, policy)
-    with ours, Tree(policy, logs=logs, channel=theirs) as tree:
-        channel = Channel(ours)
-        channel.deadline = Deadline(10.0)
-        yield Planted(tree=tree, channel=channel, logs=logs, marker=marker, own=own)
+    sandbox = cells.sandbox(level, limits=limits)
+    with reachable(folder, sandbox) as place:
+        own = place / f"own-{marker[-6:]}"
+        own.mkdir()
+        folders = Folders(cwd=own, writable=(own,), private=(own,))
+        policy = sandbox.policy(start, whole, folders, loopback=loopback)
+        own_folder(own, policy)
+        with ours, Tree(policy, logs=logs, channel=theirs) as tree:
+            channel = Channel(ours)
+            channel.deadline = Deadline(10.0)
+            yield Planted(tree=tree, channel=channel, logs=logs, marker=marker, own=own)
+
+
+@contextmanager
+def reachable(folder: Path, sandbox: Sandbox) -> Iterator[Path]:
+    """Yield the folder, or one that a cell's own user can reach: pytest's are closed to all but its user."""
+    if sandbox.level != "landlock" or not sandbox.own_users or open_to_others(folder):
+        yield folder
+        return
+    with TemporaryDirectory(prefix="harness-planted-") as place:
+        Path(place).chmod(0o711)
+        yield Path(place)
