@@ -18,11 +18,10 @@ from tempfile import TemporaryDirectory
 
 from harness.clock import Deadline, Stopwatch
 from harness.errors import JudgeError
-from harness.process import Tree
+from harness.process import running
 from harness.sandbox import attempts
 from harness.sandbox.cell import Folders, Sandbox
-from harness.sandbox.start import environment, own_folder
-from harness.session import socket_pair
+from harness.sandbox.start import environment
 
 TRIAL_S = 20.0
 
@@ -72,16 +71,9 @@ def start_s(sandbox: Sandbox, folder: Path) -> float:
     folder.mkdir(parents=True)
     inside = folder / "cell"
     inside.mkdir()
+    folders = Folders(cwd=inside, writable=(inside,), private=(inside,))
     watch = Stopwatch()
-    policy = sandbox.policy(
-        ["/bin/true"],
-        {},
-        Folders(cwd=inside, writable=(inside,), private=(inside,)),
-        loopback=False,
-    )
-    own_folder(inside, policy)
-    ours, theirs = socket_pair()
-    with ours, Tree(policy, logs=folder / "log", channel=theirs) as tree:
+    with running(sandbox, ["/bin/true"], {}, folders, logs=folder / "log") as (tree, _):
         tree.wait_gone(Deadline(TRIAL_S))
         return watch.elapsed_s
 
@@ -95,10 +87,7 @@ def _attempt(
     folders = Folders(cwd=inside, writable=(inside,), private=(inside,))
     command = [sys.executable, "-I", "-S", "-B", script, json.dumps(facts)]
     env = environment(inside / "home", inside / "tmp", {})
-    policy = sandbox.policy(command, env, folders, loopback=loopback)
-    own_folder(inside, policy)
-    ours, theirs = socket_pair()
-    with ours, Tree(policy, logs=logs, channel=theirs) as tree:
+    with running(sandbox, command, env, folders, logs=logs, loopback=loopback) as (tree, _):
         tree.wait_exited(Deadline(TRIAL_S))
         status = tree.exit_status
         tree.kill()  # raises where the daemon that was left survives

@@ -313,7 +313,6 @@ class Keeper:
         if self._excess is None:
             # A process that the kernel killed a moment ago may have been the last.
             self._excess = self._watch.exceeded([])
-        peak = self._group.peak_bytes() if self._group else None
         if self._group is not None:
             self._group.remove()
         if self._policy["switch"] == "user":
@@ -329,9 +328,7 @@ class Keeper:
             shim_killed=self._shim_killed,
             survivors=len(descendants(os.getpid())),
             excess=self._excess,
-            peak_group_bytes=peak,
             peak_rss_mb=usage.ru_maxrss / 1024,
-            cpu_s=usage.ru_utime + usage.ru_stime,
         )
 
     def _say(self, **message: object) -> None:

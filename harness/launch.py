@@ -21,15 +21,15 @@ from harness.clock import Deadline
 from harness.manifest import Manifest, ScoreCommand, Train
 from harness.packages import Pinned, view
 from harness.page_cache import PageCache
-from harness.process import Tree
+from harness.process import Tree, running
 from harness.ruleset import Phases
 from harness.sandbox.cell import Folders, Sandbox
 from harness.sandbox.programs import resolve
 from harness.sandbox.sight import outermost, site_folders
-from harness.sandbox.start import environment, own_folder, touch_devices
+from harness.sandbox.start import environment
 from harness.sdk import Kind
 from harness.seal import remove
-from harness.session import Channel, OutOfTime, ProtocolBreach, socket_pair
+from harness.session import Channel, OutOfTime, ProtocolBreach
 
 CLOSE_S = 2.0
 """How long a scorer may take to end by itself after `close`; nothing depends on it."""
@@ -130,17 +130,14 @@ def started(
         env["PYTHONPATH"] = os.pathsep.join([*filter(None, own), *map(str, imports)])
         # One mount where one folder holds the others: a file can be renamed from any into any.
         mine = outermost((private, *writable))
-        policy = context.sandbox.policy(
+        with running(
+            context.sandbox,
             resolve(start.command, cwd),
             env,
             Folders(cwd=cwd, writable=mine, private=(private,)),
+            logs=logs,
             loopback=start.loopback,
-        )
-        for folder in mine:
-            own_folder(folder, policy)
-        touch_devices(context.sandbox.sight.gpus)
-        ours, theirs = socket_pair()
-        with ours, Tree(policy, logs=logs, channel=theirs) as tree:
+        ) as (tree, ours):
             channel = Channel(ours)
             channel.deadline = Deadline(context.phases.answer_s)
             # A process that is gone already is noticed when it does not say `ready`.

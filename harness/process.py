@@ -15,7 +15,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -24,10 +24,36 @@ from harness import keeper as keeper_file
 from harness.clock import Deadline
 from harness.errors import JudgeError
 from harness.sandbox import groups, shim
+from harness.sandbox.cell import Folders, Sandbox
+from harness.sandbox.start import own_folder, touch_devices
+from harness.session import socket_pair
 
 LOG_CAP_BYTES = 4 << 20
 PATIENCE_S = keeper_file.SWEEP_S + 5.0
 """How long a keeper may take to sweep before the judge kills it and sweeps by itself."""
+
+
+@contextlib.contextmanager
+def running(
+    sandbox: Sandbox,
+    command: Sequence[str],
+    env: Mapping[str, str],
+    folders: Folders,
+    *,
+    logs: Path,
+    loopback: bool = False,
+) -> Iterator[tuple[Tree, socket.socket]]:
+    """Start a command in a cell of its own; yield its tree and the judge's end of its standard input.
+
+    What it may write to is given to its user first. On leaving, every process of it is dead.
+    """
+    policy = sandbox.policy(command, env, folders, loopback=loopback)
+    for folder in folders.writable:
+        own_folder(folder, policy)
+    touch_devices(sandbox.sight.gpus)
+    ours, theirs = socket_pair()
+    with ours, Tree(policy, logs=logs, channel=theirs) as tree:
+        yield tree, ours
 
 
 class Tree:

@@ -36,12 +36,11 @@ def arguments(
     root: bool,
     shim: Path,
     writable: Iterable[Path],
-    readable: Iterable[Path],
     memory_bytes: int,
 ) -> list[str]:
     """Return the command line up to and with `--`; the shim's own command follows.
 
-    `writable` and `readable` are the folders of this phase. Both exist, at the same path inside and outside.
+    `writable` are the folders of this phase; they exist, at the same path inside and outside.
     The shim goes to the working folder: root without capabilities may not enter what is another user's.
     """
     line = [program, *(ROOT if root else USER)]
@@ -65,7 +64,6 @@ def arguments(
         line += ["--tmpfs", str(folder)]
     line += _bound("--ro-bind", sight.entries)
     line += ["--ro-bind", str(shim), SHIM_AT]
-    line += _bound("--ro-bind", readable)
     line += _bound("--bind", writable)
     for folder in (*sight.hidden, Path("/sys/fs/cgroup"), Path("/")):
         line += ["--remount-ro", str(folder)]

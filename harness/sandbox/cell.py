@@ -44,7 +44,6 @@ class Folders:
 
     cwd: Path
     writable: tuple[Path, ...]
-    readable: tuple[Path, ...] = ()
     private: tuple[Path, ...] = ()
     """Deleted by the keeper where the judge is gone."""
 
@@ -89,7 +88,6 @@ class Sandbox:
                 root=user is not None,
                 shim=Path(shim.__file__),
                 writable=folders.writable,
-                readable=folders.readable,
                 memory_bytes=self.limits.memory_bytes,
             )
             start += [sys.executable, "-I", "-S", "-B", bubblewrap.SHIM_AT]
@@ -173,7 +171,7 @@ class Sandbox:
         processes = "process" if seen.gpus and not root else "read"
         whole, listed = sight.without(shown, seen.hidden)
         paths: dict[str, list[Path]] = {
-            "read": [*whole, *seen.entries, *folders.readable, Path("/sys")],
+            "read": [*whole, *seen.entries, Path("/sys")],
             "list": listed,
             "write": list(folders.writable),
             "device": [*(Path("/dev") / name for name in sight.DEVICES), *seen.gpus],

@@ -42,14 +42,6 @@ class Group(NamedTuple):
         file = "memory.events" if self.version == 2 else "memory.oom_control"
         return _field(Path(self.memory) / file, "oom_kill")
 
-    def peak_bytes(self) -> int | None:
-        """Return the most memory that the group ever held, page cache included, where the kernel says."""
-        file = "memory.peak" if self.version == 2 else "memory.max_usage_in_bytes"
-        try:
-            return int((Path(self.memory) / file).read_text())
-        except (OSError, ValueError):
-            return None
-
     def kill(self) -> None:
         """Kill every process of the group at once, where the kernel can."""
         if self.version == 2:

@@ -32,7 +32,7 @@ class Held:
     loopback: bool
     """Whether the submission's processes talk over TCP."""
     page_cache: str
-    """How the page cache is emptied before a scorer starts: whole, each or none."""
+    """How the page cache is emptied before each process: whole, each or none."""
     worked: dict[str, list[str]]
     """What the judge's own trial could do from inside a cell, by guarantee."""
 

@@ -23,12 +23,11 @@ from harness.clock import Deadline
 from harness.commands.run import PASSED
 from harness.isolation import limits_of
 from harness.launch import importable
-from harness.process import Tree
+from harness.process import running
 from harness.sandbox import sight
 from harness.sandbox.cell import Folders, Sandbox
 from harness.sandbox.mechanisms import LEVELS, Level, probe
-from harness.sandbox.start import environment, own_folder
-from harness.session import socket_pair
+from harness.sandbox.start import environment
 from tests.benchmarks.tables import show
 
 WORK = """
@@ -81,10 +80,8 @@ def run(sandbox: Sandbox, pinned: packages.Pinned, code: str) -> Any:
         env = environment(own / "home", own / "tmp", passed)
         env["PYTHONPATH"] = os.pathsep.join(map(str, imports))
         folders = Folders(cwd=own, writable=(own,), private=(own,))
-        policy = sandbox.policy([sys.executable, "-c", code], env, folders, loopback=False)
-        own_folder(own, policy)
-        ours, theirs = socket_pair()
-        with ours, Tree(policy, logs=root / "log", channel=theirs) as tree:
+        command = [sys.executable, "-c", code]
+        with running(sandbox, command, env, folders, logs=root / "log") as (tree, _):
             tree.wait_gone(Deadline(300.0))
         if tree.exit_status != 0:
             raise SystemExit((root / "log.stderr").read_text("utf-8", "replace")[-2000:])

@@ -24,12 +24,10 @@ from harness.cell_trial import try_cell
 from harness.clock import Deadline, Stopwatch
 from harness.isolation import limits_of, page_cache_of
 from harness.launch import importable
-from harness.process import Tree
+from harness.process import running
 from harness.sandbox import sight
 from harness.sandbox.cell import Folders, Sandbox
 from harness.sandbox.mechanisms import LEVELS, probe
-from harness.sandbox.start import own_folder
-from harness.session import socket_pair
 from tests.benchmarks.tables import show
 
 NOTHING = [sys.executable, "-I", "-S", "-c", "pass"]
@@ -47,10 +45,7 @@ def in_cell(sandbox: Sandbox) -> Callable[[Path], None]:
         own = folder / "own"
         own.mkdir(parents=True)
         folders = Folders(cwd=own, writable=(own,), private=(own,))
-        policy = sandbox.policy(NOTHING, {}, folders, loopback=False)
-        own_folder(own, policy)
-        ours, theirs = socket_pair()
-        with ours, Tree(policy, logs=folder / "log", channel=theirs) as tree:
+        with running(sandbox, NOTHING, {}, folders, logs=folder / "log") as (tree, _):
             tree.wait_gone(Deadline(60.0))
         assert tree.exit_status == 0
 

@@ -12,11 +12,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from harness.clock import Deadline, sleep
-from harness.process import Tree
+from harness.process import Tree, running
 from harness.sandbox.cell import Folders, Limits, Sandbox
 from harness.sandbox.mechanisms import Level, open_to_others
-from harness.sandbox.start import own_folder
-from harness.session import Channel, socket_pair
+from harness.session import Channel
 from tests import cells
 
 
@@ -67,7 +66,6 @@ def planted(
     cells.skip_without(level)
     marker = f"marker-{uuid.uuid4().hex}"
     logs = folder / f"log-{marker[-6:]}"
-    ours, theirs = socket_pair()
     start = command or [sys.executable, "-I", "-S", "-c", textwrap.dedent(code)]
     whole = {"MARKER": marker, **({} if env is None else env)}
     sandbox = cells.sandbox(level, limits=limits)
@@ -75,9 +73,7 @@ def planted(
         own = place / f"own-{marker[-6:]}"
         own.mkdir()
         folders = Folders(cwd=own, writable=(own,), private=(own,))
-        policy = sandbox.policy(start, whole, folders, loopback=loopback)
-        own_folder(own, policy)
-        with ours, Tree(policy, logs=logs, channel=theirs) as tree:
+        with running(sandbox, start, whole, folders, logs=logs, loopback=loopback) as (tree, ours):
             channel = Channel(ours)
             channel.deadline = Deadline(10.0)
             yield Planted(tree=tree, channel=channel, logs=logs, marker=marker, own=own)

@@ -41,7 +41,7 @@ def options(line):
     return found
 
 
-def made(*, root=False, shown=(), hidden=(), entries=(), readable=(), writable=(), gpus=()):
+def made(*, root=False, shown=(), hidden=(), entries=(), writable=(), gpus=()):
     sight = Sight(
         links=(("/bin", "usr/bin"),),
         shown=tuple(shown),
@@ -55,21 +55,19 @@ def made(*, root=False, shown=(), hidden=(), entries=(), readable=(), writable=(
         root=root,
         shim=Path("/judge/shim.py"),
         writable=writable,
-        readable=readable,
         memory_bytes=1000,
     )
     assert line[0] == "/usr/bin/bwrap"
     return options(line)
 
 
-@given(several, several, several, several, several, st.booleans())
-def test_only_what_is_given_can_be_written(shown, hidden, entries, readable, writable, root):
+@given(several, several, several, several, st.booleans())
+def test_only_what_is_given_can_be_written(shown, hidden, entries, writable, root):
     said = made(
         root=root,
         shown=shown,
         hidden=hidden,
         entries=entries,
-        readable=readable,
         writable=writable,
     )
     bound = [words[1] for option, words in said if option == "--bind"]
@@ -81,11 +79,9 @@ def test_only_what_is_given_can_be_written(shown, hidden, entries, readable, wri
     assert closed == {"/", "/sys/fs/cgroup", *map(str, hidden)}
 
 
-@given(several, several, several, several, several)
-def test_what_hides_comes_after_what_shows_and_what_is_given_last(
-    shown, hidden, entries, readable, writable
-):
-    said = made(shown=shown, hidden=hidden, entries=entries, readable=readable, writable=writable)
+@given(several, several, several, several)
+def test_what_hides_comes_after_what_shows_and_what_is_given_last(shown, hidden, entries, writable):
+    said = made(shown=shown, hidden=hidden, entries=entries, writable=writable)
     order = [(option, words[-1]) for option, words in said if option in MOUNTS]
     at = {}
     for place, (option, where) in enumerate(order):
@@ -94,7 +90,7 @@ def test_what_hides_comes_after_what_shows_and_what_is_given_last(
     first_hidden = min([at["--tmpfs", str(path)][-1] for path in hidden], default=len(order))
     last_hidden = max([at["--tmpfs", str(path)][-1] for path in hidden], default=-1)
     assert last_shown < first_hidden
-    for path in (*entries, *readable):
+    for path in entries:
         assert at["--ro-bind", str(path)][-1] > last_hidden
     for path in writable:
         assert at["--bind", str(path)][0] > max(

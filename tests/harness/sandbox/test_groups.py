@@ -130,14 +130,11 @@ def test_without_any_hierarchy_there_is_no_group(kernel):
 def test_what_the_kernel_says_is_read(tmp_path):
     group = Group(version=2, memory=str(tmp_path), folders=(str(tmp_path),))
     assert group.killed_for_memory() == 0
-    assert group.peak_bytes() is None
     (tmp_path / "memory.events").write_text("low 0\noom 3\noom_kill 2\noom_group_kill 1\n")
-    (tmp_path / "memory.peak").write_text("12345\n")
-    assert (group.killed_for_memory(), group.peak_bytes()) == (2, 12345)
+    assert group.killed_for_memory() == 2
     old = Group(version=1, memory=str(tmp_path), folders=(str(tmp_path),))
     (tmp_path / "memory.oom_control").write_text("oom_kill_disable 0\nunder_oom 0\noom_kill 4\n")
-    (tmp_path / "memory.max_usage_in_bytes").write_text("77\n")
-    assert (old.killed_for_memory(), old.peak_bytes()) == (4, 77)
+    assert old.killed_for_memory() == 4
 
 
 def test_no_file_is_made_where_the_kernel_has_none(tmp_path):
@@ -192,7 +189,6 @@ def test_memory_ends_at_the_limit(real):
     assert real.killed_for_memory() == 0
     assert in_group(real, lambda: bytearray(b"x") * (128 << 20)) == -9
     assert real.killed_for_memory() >= 1
-    assert 32 << 20 < real.peak_bytes() <= 64 << 20
 
 
 def test_memory_files_count(real):

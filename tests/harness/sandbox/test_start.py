@@ -1,13 +1,14 @@
 """What a submission's process starts with: a clean environment, and folders that are its own."""
 
 import os
+import time
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.sandbox.start import environment, own_folder
+from harness.sandbox.start import environment, own_folder, touch_devices
 
 USER = 1_234_567_890
 words = st.text("ABCXYZ_", min_size=1, max_size=8)
@@ -64,3 +65,12 @@ def test_without_a_user_of_its_own_a_folder_stays_as_it_is(tmp_path):
     before = tmp_path.stat()
     own_folder(tmp_path, {"cell": {"user": None}})
     assert tmp_path.stat() == before
+
+
+def test_devices_have_the_time_of_the_start_whatever_was_left_in_them(tmp_path):
+    device = tmp_path / "nvidia0"
+    device.touch()
+    os.utime(device, (12345, 12345))
+    touch_devices([device, tmp_path / "absent"])
+    assert device.stat().st_mtime > time.time() - 60
+    assert Path("/dev/null").stat().st_mtime > time.time() - 60

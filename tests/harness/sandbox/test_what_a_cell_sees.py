@@ -1,5 +1,6 @@
 """A cell from inside, at each level that works here: one process looks around, the tests judge that."""
 
+import itertools
 import json
 import os
 import shutil
@@ -12,10 +13,10 @@ import pytest
 
 from harness import packages
 from harness.clock import Deadline
-from harness.process import Tree
+from harness.process import running
 from harness.sandbox.cell import Folders
-from harness.sandbox.start import environment, own_folder
-from harness.session import socket_pair
+from harness.sandbox.sight import texts
+from harness.sandbox.start import environment
 from tests import cells
 
 INSIDE = ["namespaces", "landlock"]
@@ -115,6 +116,13 @@ print(json.dumps(found))
 """
 
 
+def uncounted():
+    """Return a file of prose of this machine and a wheel of its interpreter, where there are any."""
+    prose = (path for folder in texts() for path in folder.rglob("*") if path.is_file())
+    wheels = Path(os.__file__).with_name("ensurepip").glob("_bundled/*.whl")
+    return [str(path) for found in (prose, wheels) for path in list(itertools.islice(found, 1))]
+
+
 def look(level, folder, *, loopback=False):
     """Return what a process in a cell found, by what it looked at."""
     cells.skip_without(level)
@@ -129,8 +137,15 @@ def look(level, folder, *, loopback=False):
         (own / name).mkdir()
     secrets = [str(judge / "data" / "val" / "secret"), str(judge / "runs" / "1" / "secret")]
     facts = {
-        "folders": ["/", "/etc", "/dev", "/root", "/home", "/tmp", "/var/tmp", "/run", str(judge)],
-        "files": ["/etc/shadow", "/etc/passwd", "/proc/kcore", "/proc/1/environ", *secrets],
+        "folders": [
+            *"/ /etc /dev /root /home /tmp /var/tmp /run /sys/fs/cgroup".split(),
+            str(judge),
+        ],
+        "files": [
+            *"/etc/shadow /etc/passwd /proc/kcore /proc/1/environ /proc/vmstat".split(),
+            *secrets,
+            *uncounted(),
+        ],
         "places": ["/", "/usr", "/etc", "/sys", "/var/tmp", str(folder), str(judge), str(own)],
         "imports": ["packaging", "pytest", "harness"],
         "sites": [
@@ -140,15 +155,11 @@ def look(level, folder, *, loopback=False):
         "judge": os.getpid(),
     }
     box = replace(cells.sandbox(level), sight=cells.sandbox(level, entries=entries).sight)
-    policy = box.policy(
-        [sys.executable, "-I", "-S", "-c", LOOKS, json.dumps(facts)],
-        environment(own / "home", own / "tmp", {}),
-        Folders(cwd=own, writable=(own,), private=(own,)),
-        loopback=loopback,
-    )
-    own_folder(own, policy)
-    ours, theirs = socket_pair()
-    with ours, Tree(policy, logs=folder / "log", channel=theirs) as tree:
+    command = [sys.executable, "-I", "-S", "-c", LOOKS, json.dumps(facts)]
+    env = environment(own / "home", own / "tmp", {})
+    folders = Folders(cwd=own, writable=(own,), private=(own,))
+    logs = folder / "log"
+    with running(box, command, env, folders, logs=logs, loopback=loopback) as (tree, _):
         assert tree.wait_gone(Deadline(60.0))
     said = Path(f"{folder}/log.stdout").read_text()
     assert said, Path(f"{folder}/log.stderr").read_text()
@@ -292,3 +303,17 @@ def test_loopback_without_a_network_namespace_is_there_where_it_is_asked_for():
         assert look("landlock", folder, loopback=True)["loopback"] == "connected"
     finally:
         shutil.rmtree(folder)
+
+
+def test_text_and_packages_that_nobody_counts_cannot_be_read(seen):
+    if not uncounted():
+        pytest.skip("this machine has neither")
+    for path in uncounted():
+        assert seen[f"cat {path}"] != "read", path
+
+
+def test_counters_that_carry_a_number_exactly_are_closed(seen):
+    if seen["level"] != "namespaces":
+        pytest.skip("Landlock cannot take one file out of /proc")
+    assert seen["ls /sys/fs/cgroup"] == []
+    assert "PermissionError" in seen["cat /proc/vmstat"]
