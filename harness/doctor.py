@@ -8,16 +8,16 @@ from __future__ import annotations
 import statistics
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import msgspec
 
-from harness import isolation, machine, noise, packages
+from harness import isolation, machine, noise
 from harness.cell_trial import start_s, try_cell
 from harness.report.model import Guarantee, Machine
 from harness.ruleset import Ruleset
-from harness.sandbox import mechanisms, sight
 from harness.sandbox.cell import Sandbox
 from harness.sandbox.guarantees import guarantees, held
 from harness.sandbox.mechanisms import SCOPE_ABI, Level, Mechanisms
@@ -64,15 +64,11 @@ def diagnose(rules: Ruleset, most: Level, *, loopback: bool, libraries: str) -> 
     not even an unprotected process can be started.
     """
     isolation.undumpable()
-    found = mechanisms.probe()
-    pinned = packages.resolve(rules.environment.packages, packages.search_path())
-    sandbox = Sandbox(
-        mechanisms=found,
-        level=found.level(most),
-        sight=sight.sight(packages.readable(pinned), libraries),
-        limits=isolation.limits_of(rules),
+    sandbox, pinned = isolation.sandbox_of(
+        isolation.Survey(), rules, most=most, libraries=libraries
     )
-    bare = Sandbox(mechanisms=found, level="bare", sight=sandbox.sight, limits=sandbox.limits)
+    found = sandbox.mechanisms
+    bare = replace(sandbox, level="bare")
     trial = try_cell(sandbox, loopback=loopback)
     cache = isolation.page_cache_of(sandbox, thorough="ipc" in rules.verdict.guarantees)
     now = held(sandbox, trial.worked, loopback=loopback, page_cache=cache.way)

@@ -90,6 +90,23 @@ class Survey:
         return self._trials[key]
 
 
+def sandbox_of(
+    survey: Survey, rules: Ruleset, *, most: Level, libraries: str, closed: Sequence[Path] = ()
+) -> tuple[Sandbox, Pinned]:
+    """Return the strongest sandbox that works here, `most` at most, and the packages that it shows.
+
+    `libraries` is the judge's LD_LIBRARY_PATH; into what is `closed` no cell sees, wherever it lies.
+    """
+    found, pinned = survey.mechanisms(), survey.pinned(rules.environment.packages)
+    sandbox = Sandbox(
+        mechanisms=found,
+        level=found.level(most),
+        sight=sight.sight(packages.readable(pinned), libraries, closed=tuple(closed)),
+        limits=limits_of(rules),
+    )
+    return sandbox, pinned
+
+
 def prepare(
     folder: Path,
     data: Path,
@@ -108,14 +125,8 @@ def prepare(
     """
     undumpable()
     leftovers.sweep()
-    found = survey.mechanisms()
-    pinned = survey.pinned(rules.environment.packages)
-    limits = limits_of(rules)
-    sandbox = Sandbox(
-        mechanisms=found,
-        level=found.level(most),
-        sight=sight.sight(packages.readable(pinned), libraries, closed=(folder, data)),
-        limits=limits,
+    sandbox, pinned = sandbox_of(
+        survey, rules, most=most, libraries=libraries, closed=(folder, data)
     )
     loopback = manifest.train.loopback or manifest.score.loopback
     work = _work(folder, sandbox)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.commands.options import sandbox_option
 from harness.errors import EXIT_JUDGE, EXIT_PASS
 
 if TYPE_CHECKING:
@@ -26,14 +27,7 @@ MARKS = {"enforced": "green", "watched": "yellow", "best effort": "yellow", "not
     show_default=True,
     help="Whose requirements to hold the machine to: name or file.",
 )
-@click.option(
-    "--sandbox",
-    "most",
-    type=click.Choice(["namespaces", "landlock", "bare"]),
-    default="namespaces",
-    show_default=True,
-    help="The strongest level to try.",
-)
+@sandbox_option
 @click.option(
     "--loopback", is_flag=True, help="For submissions of several processes, as torchrun's."
 )

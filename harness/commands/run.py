@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.commands.options import sandbox_option
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
@@ -32,14 +33,7 @@ PASSED = ("CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES", "LD_LIBRARY_PATH")
 @click.option(
     "--resume", type=click.Path(path_type=Path), help="Go on with a run that was cut off."
 )
-@click.option(
-    "--sandbox",
-    "most",
-    type=click.Choice(["namespaces", "landlock", "bare"]),
-    default="namespaces",
-    show_default=True,
-    help="The strongest level of isolation to use; `harness doctor` says which work here.",
-)
+@sandbox_option
 @click.option("--quiet", is_flag=True, help="Show no progress.")
 @click.option("--json", "as_json", is_flag=True, help="Print report.json instead of the summary.")
 def run(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.commands.options import sandbox_option
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
@@ -34,14 +35,7 @@ REASON = 600
 @click.option(
     "--keep", type=click.Path(path_type=Path), help="Keep the runs in this folder, new or empty."
 )
-@click.option(
-    "--sandbox",
-    "most",
-    type=click.Choice(["namespaces", "landlock", "bare"]),
-    default="namespaces",
-    show_default=True,
-    help="The strongest level of isolation to use.",
-)
+@sandbox_option
 @click.option(
     "--jobs",
     type=click.IntRange(1, 64),

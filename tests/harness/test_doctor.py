@@ -10,6 +10,7 @@ import pytest
 from harness import doctor, noise, ruleset
 from harness.doctor import Diagnosis, diagnose
 from harness.errors import EXIT_JUDGE, EXIT_PASS
+from harness.sandbox import mechanisms
 from harness.sandbox.guarantees import KNOWN
 from harness.sandbox.mechanisms import SCOPE_ABI
 from tests import cells
@@ -21,7 +22,7 @@ def quick(monkeypatch):
     """Two starts instead of five, no sleeps, and what works here tried once for all."""
     monkeypatch.setattr(doctor, "STARTS", 1)
     monkeypatch.setattr(noise, "SLEEPS", 4)
-    monkeypatch.setattr(doctor.mechanisms, "probe", cells.mechanisms)
+    monkeypatch.setattr(mechanisms, "probe", cells.mechanisms)
 
 
 @pytest.fixture(scope="module")

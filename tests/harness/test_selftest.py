@@ -209,6 +209,8 @@ def test_ctrl_c_leaves_nothing(corpus, temporary, tmp_path):
 
 
 def test_trials_side_by_side_come_to_the_same_end(desk, corpus):
+    entry(corpus, "over", CAUGHT, cheat=OVER)
+    entry(corpus, "a_legal_thing", LEGAL)
     alone = json.loads(desk("selftest", "--jobs", 1, "--corpus", corpus, "--json")[1])
     beside = json.loads(desk("selftest", "--jobs", 2, "--corpus", corpus, "--json")[1])
     for summary in (alone, beside):
