@@ -8,16 +8,14 @@
     RUN/journal.jsonl     what happened, for people
     RUN/report.json       the result;  report.html beside it
 
-A step whose result file is there is not repeated: that is all that resuming needs. Timed phases own the
-machine, so there is one process of the submission at a time.
+A step whose result file is there is not repeated: that is all that resuming needs. Carrying a run out is
+harness.conduct.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-import shutil
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,22 +23,18 @@ import msgspec
 import numpy as np
 
 from checks.contract import Artifact, Outcome, TextBytes
-from harness import __version__, examine, isolation, machine, manifest, phases, ruleset
+from harness import __version__, examine, isolation, manifest, phases, ruleset
 from harness.clock import utc_now
 from harness.data.dataset import Dataset, open_dataset
-from harness.data.recount import count_text
 from harness.draws import new_secret
 from harness.errors import DataError, JudgeError, ManifestError, UsageError
 from harness.fit import check_fit
-from harness.handover import Handover
-from harness.journal import Journal, read_record, write_atomically, write_record
-from harness.launch import Context, Listener
+from harness.journal import read_record, write_atomically, write_record
 from harness.questions import Subject
 from harness.report.model import Guarantee
 from harness.sandbox.guarantees import guarantees, not_started, weakest
-from harness.sandbox.mechanisms import Level
-from harness.seal import Snapshot, digest_of, remove, seal, snapshot, verify
-from harness.storage import made_whole, writing
+from harness.seal import Snapshot, digest_of, snapshot
+from harness.storage import made_whole
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -165,70 +159,6 @@ class Run:
             ) from None
         return cls(folder)
 
-    def execute(
-        self,
-        listener: Listener,
-        passed_env: Mapping[str, str],
-        *,
-        most: Level = "namespaces",
-        survey: isolation.Survey | None = None,
-    ) -> None:
-        """Do every step that is not done yet, in the strongest sandbox that works here, `most` at most.
-
-        `survey` is what is known of the machine; without it, that is found out anew. Raises JudgeError where
-        the judge or the machine failed, UsageError where another judge is at work.
-        """
-        with writing(self.folder), Journal(self.folder) as log:
-            log.write("started", harness_version=__version__)
-            if read_record(self.folder / "text.json", TextBytes) is None:
-                write_record(self.folder / "text.json", count_text(self.data))
-            if any(self.evidence(seed).unfinished for seed in self.plan.seeds):
-                isolated = self.isolate(most, passed_env, survey)
-                context = self.context(listener, passed_env, isolated)
-                try:
-                    for seed in self.plan.seeds:
-                        _Seed(self, context, log, seed, isolated.work).steps()
-                finally:
-                    isolation.put_away(isolated.work)
-            for seed in self.plan.seeds:
-                remove(self.seed_folder(seed) / "work")
-            log.write("measured")
-
-    def isolate(
-        self,
-        most: Level,
-        passed_env: Mapping[str, str],
-        survey: isolation.Survey | None = None,
-    ) -> isolation.Isolated:
-        """Choose and try the sandbox of this run, and write down what it holds."""
-        return isolation.prepare(
-            self.folder,
-            self.data.folder,
-            self.ruleset,
-            self.manifest,
-            most=most,
-            libraries=passed_env.get("LD_LIBRARY_PATH", ""),
-            survey=survey or isolation.Survey(),
-        )
-
-    def context(
-        self, listener: Listener, passed_env: Mapping[str, str], isolated: isolation.Isolated
-    ) -> Context:
-        """Return what the phases of this run share."""
-        return Context(
-            manifest=self.manifest,
-            phases=self.ruleset.phases,
-            vocab_size=self.data.vocab_size,
-            cap_bytes=self.ruleset.bytes.cap_bytes
-            - counted_tokenizer_bytes(self.ruleset, self.data),
-            passed_env=passed_env,
-            listener=listener,
-            sandbox=isolated.sandbox,
-            pinned=isolated.pinned,
-            page_cache=isolated.page_cache,
-            project=self.ruleset.environment.project,
-        )
-
     def subject(self, seed: int) -> Subject:
         """Return what a seed's challenges are about; its credited nats must be on disk."""
         stream_N = self.data.val.load_tokens()
@@ -275,131 +205,6 @@ class Run:
     def seed_folder(self, seed: int) -> Path:
         """Return where a seed's results lie."""
         return self.folder / "seeds" / str(seed)
-
-
-class _Seed:
-    """The steps of one seed."""
-
-    def __init__(
-        self, run: Run, context: Context, log: Journal, seed: int, work: Path | None
-    ) -> None:
-        self._run, self._context, self._log, self._seed = run, context, log, seed
-        self._folder = run.seed_folder(seed)
-        self._work = self._folder / "work" if work is None else work / str(seed)
-        self._sealed = self._folder / "sealed"
-
-    def steps(self) -> None:
-        """Train, seal, score, challenge; stop where one did not end as the next needs."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        trained = read_record(self._folder / "train.json", phases.Trained) or self._train()
-        artifact = read_record(self._folder / "artifact.json", Artifact)
-        done = trained.train.outcome is Outcome.DONE
-        if done and artifact is None and not (self._work / "output").is_dir():
-            # A judge whose cells were of another kind was cut off here: what it trained lies elsewhere.
-            trained = self._train()
-        if trained.train.outcome is not Outcome.DONE:
-            remove(self._work)
-            return
-        artifact = artifact or self._seal()
-        remove(self._work)
-        if artifact.refusals:
-            return
-        scored = read_record(self._folder / "score.json", phases.Scored) or self._score(artifact)
-        if scored.score.outcome is Outcome.DONE and not (self._folder / "challenge.json").exists():
-            self._challenge(artifact)
-        remove(self._work)
-
-    def _train(self) -> phases.Trained:
-        remove(self._work)
-        try:
-            return self._trained()
-        except BaseException:
-            # Unless its record is there, it will be repeated; and it may be what fills the disk.
-            if not (self._folder / "train.json").exists():
-                remove(self._work)
-            raise
-
-    def _trained(self) -> phases.Trained:
-        run = self._run
-        code = self._work / "train" / (run.manifest.package or "code")
-        output = self._work / "output"
-        output.mkdir(parents=True)
-        shutil.copytree(run.folder / "submission", code)
-        self._check_packages()
-        self._log.write("train started", seed=self._seed)
-        shards = [shard.path for shard in run.data.train.shards]
-        tokenizer = None if run.data.tokenizer is None else run.data.tokenizer.path
-        with Handover(shards, tokenizer, machine.memory_bytes() or 0) as handover:
-            trained = phases.train(
-                self._context,
-                seed=self._seed,
-                code=code,
-                output=output,
-                work=self._work,
-                logs=self._folder / "logs" / "train",
-                handover=handover,
-            )
-        self._finish("train", "train.json", trained)
-        return trained
-
-    def _seal(self) -> Artifact:
-        remove(self._sealed)
-        run = self._run
-        self._log.write("seal started", seed=self._seed)
-        artifact = seal(
-            run.manifest,
-            code=run.folder / "submission",
-            refused=run.plan.snapshot.refused,
-            output=self._work / "output",
-            into=self._sealed,
-            cap_bytes=run.ruleset.bytes.cap_bytes,
-            tokenizer_bytes=counted_tokenizer_bytes(run.ruleset, run.data),
-        )
-        self._finish("seal", "artifact.json", artifact)
-        return artifact
-
-    def _score(self, artifact: Artifact) -> phases.Scored:
-        verify(artifact, self._sealed)
-        self._check_packages()
-        self._log.write("score started", seed=self._seed)
-        scored = phases.score(
-            self._context,
-            seed=self._seed,
-            sealed=self._sealed,
-            work=self._work,
-            logs=self._folder / "logs" / "score",
-            stream_N=self._run.data.val.load_tokens(),
-            nats=self._folder / "nats.f64",
-        )
-        self._finish("score", "score.json", scored)
-        return scored
-
-    def _challenge(self, artifact: Artifact) -> None:
-        verify(artifact, self._sealed)
-        run = self._run
-        self._log.write("challenge started", seed=self._seed)
-        examined = examine.examine(
-            self._context,
-            run.ruleset,
-            seed=self._seed,
-            sealed=self._sealed,
-            work=self._work,
-            logs=self._folder / "logs" / "challenge",
-            subject=run.subject(self._seed),
-        )
-        self._finish("challenge", "challenge.json", examined)
-
-    def _check_packages(self) -> None:
-        """Hash what both phases import: a package that training changed would score with it."""
-        isolation.check_packages(
-            self._run.folder,
-            self._context.pinned,
-            sealed_off=self._context.sandbox.level != "bare",
-        )
-
-    def _finish(self, step: str, file: str, record: object) -> None:
-        write_record(self._folder / file, record)
-        self._log.write(f"{step} finished", seed=self._seed)
 
 
 def counted_tokenizer_bytes(rules: ruleset.Ruleset, data: Dataset) -> int:

@@ -15,6 +15,7 @@ from pathlib import Path
 from harness import ruleset, verdict
 from harness.commands.baseline import refuse_invalid, render
 from harness.commands.show import Lines
+from harness.conduct import conduct
 from harness.data.embedded import embedded
 from harness.run import Run
 
@@ -52,7 +53,7 @@ def main() -> None:
             seeds=tuple(int(seed) for seed in options.seeds.split(",")),
             baseline_text=None,
         )
-        run.execute(Lines(), {})
+        conduct(run, Lines(), {})
         report = verdict.report(run)
     refuse_invalid(report)
     source = f"python -m tests.smoke_baseline --seeds {options.seeds}"

@@ -55,6 +55,7 @@ def run(
     report.html when the run is over.
     """
     from harness.commands.show import conclude, listener, shown
+    from harness.conduct import conduct
     from harness.run import Run
 
     context = click.get_current_context()
@@ -68,7 +69,7 @@ def run(
         click.echo(f"not copied: {name} {reason}", err=True)
     with listener(len(judged.plan.seeds), quiet=quiet) as watching:
         try:
-            judged.execute(watching, passed_environment(), most=most)  # type: ignore[arg-type]
+            conduct(judged, watching, passed_environment(), most=most)  # type: ignore[arg-type]
         except KeyboardInterrupt:
             watching.note(f"go on with: harness run --resume {shown(judged.folder)}")
             raise

@@ -23,6 +23,7 @@ from pathlib import Path
 from checks.contract import Status
 from harness import ruleset, verdict
 from harness.clock import Stopwatch
+from harness.conduct import conduct
 from harness.data.dataset import Dataset, open_dataset
 from harness.errors import EXIT_USAGE, HarnessError
 from harness.isolation import Survey
@@ -175,7 +176,7 @@ class Bench:
             seeds=(SEED,),
             baseline_text=None,
         )
-        run.execute(self._listener, self._env, most=self._most, survey=self._survey)
+        conduct(run, self._listener, self._env, most=self._most, survey=self._survey)
         return run
 
 

@@ -23,6 +23,7 @@ import torch
 
 from harness.commands.run import PASSED
 from harness.commands.show import Quiet
+from harness.conduct import context_of, isolate
 from harness.data.dataset import open_dataset
 from harness.phases import score
 from harness.run import Run
@@ -46,7 +47,7 @@ def elsewhere(run: Run, seed: int, folder: Path) -> str:
     """Score the sealed artifact on another data folder's validation text; return a line."""
     data = open_dataset(folder)
     passed = {name: os.environ[name] for name in PASSED if name in os.environ}
-    context = run.context(Quiet(), passed, run.isolate("namespaces", passed))
+    context = context_of(run, Quiet(), passed, isolate(run, "namespaces", passed))
     nats = run.seed_folder(seed) / "nats-elsewhere.f64"
     scored = score(
         context,

@@ -29,6 +29,7 @@ import numpy as np
 from harness import machine, ruleset
 from harness.clock import Deadline, Stopwatch
 from harness.commands.show import Quiet
+from harness.conduct import conduct, context_of, isolate
 from harness.data.dataset import Dataset
 from harness.data.embedded import embedded
 from harness.process import Tree
@@ -132,7 +133,7 @@ def _judged(rules: ruleset.Loaded, data: Dataset, folder: Path) -> Run:
         seeds=(1,),
         baseline_text=None,
     )
-    run.execute(Quiet(), PASSED)
+    conduct(run, Quiet(), PASSED)
     return run
 
 
@@ -140,7 +141,8 @@ def _challenged_again(run: Run, counts: ruleset.Challenges) -> float:
     """Return the seconds of one more challenge pass of a finished run, with other counts."""
     from harness.examine import examine
 
-    subject, context = run.subject(1), run.context(Quiet(), PASSED)
+    subject = run.subject(1)
+    context = context_of(run, Quiet(), PASSED, isolate(run, "namespaces", PASSED))
     changed = msgspec.structs.replace(run.ruleset, challenge=counts)
     place = run.seed_folder(1)
     examined = examine(

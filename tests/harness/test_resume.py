@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from harness import journal, ruleset, verdict
 from harness.clock import Deadline, sleep
 from harness.commands.show import Quiet
+from harness.conduct import conduct
 from harness.errors import EXIT_USAGE
 from harness.journal import events
 from harness.report.model import encode
@@ -137,7 +138,7 @@ def resume_and_compare(folder, uncut, *, attempts=2, by_command=False):
         assert done.returncode == uncut["exit_code"], done.stderr
         report = json.loads(done.stdout)
     else:
-        Run(run).execute(Quiet(), {"PYTHONPATH": str(ROOT)})
+        conduct(Run(run), Quiet(), {"PYTHONPATH": str(ROOT)})
         report = json.loads(encode(verdict.report(Run(run))))
     assert comparable(report) == uncut
     assert report["attempts"] == attempts
@@ -284,7 +285,7 @@ def crash_at(run, number, patch):
 
     patch.setattr(journal.os, "fsync", fsync)
     try:
-        run.execute(Quiet(), {})
+        conduct(run, Quiet(), {})
     except Crash:
         return True
     return False
@@ -311,7 +312,7 @@ def test_a_judge_that_crashes_at_every_write_in_turn(fresh, monkeypatch, crashes
     for number in crashes:
         with monkeypatch.context() as patch:
             assert crash_at(Run(run.folder), number, patch)
-    Run(run.folder).execute(Quiet(), {})
+    conduct(Run(run.folder), Quiet(), {})
     report = verdict.report(Run(run.folder))
     assert (report.verdict, report.attempts) == ("PASS", len(crashes) + 1)
     told = Counter(event["event"] for event in events(run.folder))
@@ -332,6 +333,6 @@ def test_a_judge_that_crashes_anywhere(fresh, crashes):
     for number in crashes:
         with pytest.MonkeyPatch.context() as patch:
             crash_at(Run(run.folder), number, patch)
-    Run(run.folder).execute(Quiet(), {})
+    conduct(Run(run.folder), Quiet(), {})
     assert verdict.report(Run(run.folder)).verdict == "PASS"
     assert all(count == 1 for count in finished_steps(run.folder).values())

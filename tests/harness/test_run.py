@@ -10,6 +10,7 @@ import pytest
 from checks.contract import Outcome, Status
 from harness import ruleset, verdict
 from harness.commands.show import Quiet
+from harness.conduct import conduct
 from harness.errors import DataError, HarnessError, JudgeError, ManifestError, UsageError
 from harness.journal import events
 from harness.run import Run, counted_tokenizer_bytes
@@ -22,7 +23,7 @@ def finished(tiny_data, tmp_path_factory):
     """One finished run of two seeds; tests copy it before they touch it."""
     folder = tmp_path_factory.mktemp("finished")
     run = create(folder, tiny_data, seeds=(1, 7))
-    run.execute(Quiet(), {})
+    conduct(run, Quiet(), {})
     return run
 
 
@@ -109,7 +110,7 @@ def test_an_honest_run_passes_what_tiny_data_can_tell(finished):
 
 def test_opening_a_run_again_measures_nothing_again(copied):
     before = {path: path.stat().st_mtime_ns for path in copied.rglob("*") if path.is_file()}
-    Run(copied).execute(Quiet(), {})
+    conduct(Run(copied), Quiet(), {})
     after = {path: path.stat().st_mtime_ns for path in copied.rglob("*") if path.is_file()}
     assert {path for path in after if after[path] != before.get(path)} == {copied / "journal.jsonl"}
     assert verdict.report(Run(copied)).attempts == 2
@@ -261,7 +262,7 @@ def test_a_seed_whose_train_phase_fails_goes_no_further(tiny_data, tmp_path):
     submission = failing(tmp_path)
     (submission / "bigram.py").write_text("raise SystemExit('no training today')")
     run = create(tmp_path, tiny_data, submission=submission, seeds=(1, 2))
-    run.execute(Quiet(), {})
+    conduct(run, Quiet(), {})
     told = [event["event"] for event in events(run.folder)]
     assert told == [
         "started",
@@ -283,7 +284,7 @@ def test_a_seed_whose_train_phase_fails_goes_no_further(tiny_data, tmp_path):
 def test_a_refused_artifact_is_never_scored(tiny_data, tmp_path):
     submission = failing(tmp_path, output='output = ["counts.npz", "absent.bin"]')
     run = create(tmp_path, tiny_data, submission=submission)
-    run.execute(Quiet(), {})
+    conduct(run, Quiet(), {})
     assert run.evidence(1).artifact.refusals == ("output absent.bin: is not there",)
     assert run.evidence(1).scored is None
     report = verdict.report(run)
@@ -297,7 +298,7 @@ def test_scratch_is_gone_after_a_failure_in_any_phase(tiny_data, tmp_path):
     broken = text.replace("        before_T", "        1 / 0\n        before_T", 1)
     (submission / "bigram.py").write_text(broken)
     run = create(tmp_path, tiny_data, submission=submission)
-    run.execute(Quiet(), {})
+    conduct(run, Quiet(), {})
     evidence = run.evidence(1)
     assert evidence.scored.score.outcome is Outcome.EXITED
     assert "ZeroDivisionError" in evidence.scored.score.detail
@@ -313,7 +314,7 @@ def test_a_sealed_folder_that_was_written_to_is_the_end(copied):
     sealed.chmod(0o755)
     (sealed / "notes").write_text("x")
     with pytest.raises(HarnessError, match="notes: was not sealed"):
-        Run(copied).execute(Quiet(), {})
+        conduct(Run(copied), Quiet(), {})
 
 
 @pytest.mark.parametrize(

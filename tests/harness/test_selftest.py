@@ -10,6 +10,7 @@ import pytest
 
 from harness.errors import EXIT_JUDGE, EXIT_PASS, EXIT_RULE_BROKEN
 from harness.run import Run
+from harness.selftest import trial
 from tests.harness.selftest.made import CAUGHT, CRASH, LEGAL, OVER, SAME, entry
 from tests.judged import command, environment
 
@@ -69,11 +70,11 @@ def test_a_twin_that_fails_is_a_broken_rule(corpus, desk):
 
 
 def test_what_the_judge_cannot_do_is_its_own_failure(corpus, desk, monkeypatch):
-    def execute(*_, **__):
+    def conduct(*_, **__):
         raise KeyError("\x1b[31m::error::")
 
     entry(corpus, "over", CAUGHT, cheat=OVER)
-    monkeypatch.setattr(Run, "execute", execute)
+    monkeypatch.setattr(trial, "conduct", conduct)
     status, out, err = desk("selftest", "--jobs", 1, "--corpus", corpus)
     assert (status, err) == (EXIT_JUDGE, "")
     assert out.splitlines()[0].startswith("ERROR  ")

@@ -14,6 +14,7 @@ from checks import ORDER
 from checks.contract import Finding, Status, worst
 from harness import ruleset, verdict
 from harness.commands.show import Quiet
+from harness.conduct import conduct
 from harness.report.model import decode, encode
 from harness.run import Run
 from harness.verdict import EXIT_CODES, _combined, _conclude
@@ -107,7 +108,7 @@ def finished(tmp_path_factory, tiny_data, rules):
         seeds=(1, 2),
         baseline_text=None,
     )
-    run.execute(Quiet(), {})
+    conduct(run, Quiet(), {})
     return run.folder
 
 

@@ -203,10 +203,10 @@ def test_without_sentencepiece_what_needs_it_is_not_run(bench, made, monkeypatch
 def test_a_judge_that_raises_is_an_error_and_leaves_nothing(
     bench, made, monkeypatch, tmp_path, error, says
 ):
-    def execute(*_, **__):
+    def conduct(*_, **__):
         raise error
 
-    monkeypatch.setattr(Run, "execute", execute)
+    monkeypatch.setattr(trial, "conduct", conduct)
     attack = made(with_key('needs = "files"'), cheat=OVER)
     for tried in (bench.cheat(attack), bench.twin(attack)):
         assert tried.state is State.ERROR
@@ -230,10 +230,10 @@ def test_a_judge_that_cannot_conclude_is_an_error(bench, made, monkeypatch, stat
 
 
 def test_an_interrupt_is_not_swallowed_and_leaves_nothing(bench, made, monkeypatch, tmp_path):
-    def execute(*_, **__):
+    def conduct(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Run, "execute", execute)
+    monkeypatch.setattr(trial, "conduct", conduct)
     with pytest.raises(KeyboardInterrupt):
         bench.cheat(made(CAUGHT, cheat=OVER))
     assert left(tmp_path) == [f"data-{os.getpid()}"]
@@ -275,13 +275,13 @@ def test_a_cheat_that_never_got_to_the_seal_has_nothing_sealed(bench, made, monk
     code = attack.cheat / "uniform.py"
     code.write_text("import sys\nsys.exit('stopped: here')\n")
     assert bench.cheat(attack).state is State.CAUGHT
-    truly = Run.execute
+    truly = trial.conduct
 
-    def execute(run, *others, **named):
+    def conduct(run, *others, **named):
         truly(run, *others, **named)
         (run.seed_folder(trial.SEED) / "sealed").mkdir()
 
-    monkeypatch.setattr(Run, "execute", execute)
+    monkeypatch.setattr(trial, "conduct", conduct)
     tried = bench.cheat(attack)
     assert tried.reason == "an artifact was sealed although none was judged"
 
