@@ -12,22 +12,17 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from harness import packages, ruleset
+from harness import packages
 from harness.clock import Deadline
-from harness.commands.run import PASSED
-from harness.isolation import limits_of
-from harness.launch import importable
-from harness.process import running
-from harness.sandbox import sight
-from harness.sandbox.cell import Folders, Sandbox
-from harness.sandbox.mechanisms import LEVELS, Level, probe
-from harness.sandbox.start import environment
+from harness.sandbox.cell import Sandbox
+from harness.sandbox.mechanisms import LEVELS
+from tests.benchmarks.in_cell import python, sandbox
 from tests.benchmarks.tables import show
 
 WORK = """
@@ -67,21 +62,14 @@ print(sum(int((part == 0x5A).sum()) for part in kept))
 """
 
 
-def run(sandbox: Sandbox, pinned: packages.Pinned, code: str) -> Any:
+def run(box: Sandbox, pinned: packages.Pinned, code: str) -> Any:
     """Run Python code in a cell and return the JSON that it prints."""
     with tempfile.TemporaryDirectory() as place:
         root = Path(place)
         root.chmod(0o711)
         own = root / "own"
-        for name in ("home", "tmp"):
-            (own / name).mkdir(parents=True)
-        imports = importable(own / "import", pinned, ())
-        passed = {name: os.environ[name] for name in PASSED if name in os.environ}
-        env = environment(own / "home", own / "tmp", passed)
-        env["PYTHONPATH"] = os.pathsep.join(map(str, imports))
-        folders = Folders(cwd=own, writable=(own,), private=(own,))
-        command = [sys.executable, "-c", code]
-        with running(sandbox, command, env, folders, logs=root / "log") as (tree, _):
+        own.mkdir()
+        with python(box, pinned, ["-c", code], own, root / "log") as (tree, _):
             tree.wait_gone(Deadline(300.0))
         if tree.exit_status != 0:
             raise SystemExit((root / "log.stderr").read_text("utf-8", "replace")[-2000:])
@@ -97,23 +85,15 @@ def main() -> int:
     parser.add_argument("--fill-gib", type=int, default=60)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    rules, found = ruleset.load("parameter-golf").ruleset, probe()
-    pinned = packages.resolve(rules.environment.packages, packages.search_path())
-    seen = sight.sight(packages.readable(pinned), os.environ.get("LD_LIBRARY_PATH", ""))
-    if not seen.gpus:
+    box, pinned = sandbox("parameter-golf", options.level)
+    if not box.sight.gpus:
         print("no GPU here: this needs one")
         return 2
-
-    def sandbox(level: Level) -> Sandbox:
-        return Sandbox(mechanisms=found, level=level, sight=seen, limits=limits_of(rules))
-
-    level = found.level(options.level)
-    run(
-        sandbox("bare"), pinned, WORK
-    )  # so that neither of the two that count reads torch from the disk
-    result = {name: run(sandbox(name), pinned, WORK) for name in ("bare", level)}
-    filled = run(sandbox(level), pinned, FILL.format(gib=options.fill_gib))
-    left = run(sandbox(level), pinned, COUNT.format(gib=options.fill_gib))
+    bare = replace(box, level="bare")
+    run(bare, pinned, WORK)  # so that neither of the two that count reads torch from the disk
+    result = {each.level: run(each, pinned, WORK) for each in (bare, box)}
+    filled = run(box, pinned, FILL.format(gib=options.fill_gib))
+    left = run(box, pinned, COUNT.format(gib=options.fill_gib))
     show({**result, "filled_gib": filled, "bytes_left_for_the_next": left}, as_json=options.json)
     return 0
 

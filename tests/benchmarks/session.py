@@ -2,7 +2,7 @@
 
 `python -m tests.benchmarks.session [--tokens N] [--blocks N] [--repeats N] [--no-reference] [--json]`
 
-1. The null session: a real process behind a real keeper answers a constant; the judge checks every answer and
+1. The null session: a real process in a real cell answers a constant; the judge checks every answer and
    writes the nats to disk. tokens_per_s is the median over repeats; rss_mb is the judge's largest anonymous
    memory, rss_growth_mb what it grew by between a tenth of the stream and its end.
 2. The challenge pass of the reference submission, trained at `smoke` size: its wall time over the credited
@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import os
 import resource
+import shutil
 import statistics
 import tempfile
 from pathlib import Path
@@ -32,11 +33,11 @@ from harness.commands.show import Quiet
 from harness.conduct import conduct, context_of, isolate
 from harness.data.dataset import Dataset
 from harness.data.embedded import embedded
-from harness.process import Tree
 from harness.run import Run
-from harness.sandbox import environment
 from harness.sdk import PROTOCOL, Kind
-from harness.session import Channel, ScorerSession, credited_pass, socket_pair
+from harness.seal import remove
+from harness.session import Channel, ScorerSession, credited_pass
+from tests.benchmarks.in_cell import python, sandbox
 from tests.benchmarks.tables import show
 
 CONTEST_TOKENS = 62_021_632
@@ -56,7 +57,6 @@ def null_session(tokens: int, block_tokens: int, folder: Path) -> dict[str, floa
                 file.write(part.tobytes())
     stream_N = np.memmap(stream, dtype=np.uint16, mode="r")
     int(stream_N.max())  # in the page cache, as a data set that was just verified is
-    ours, theirs = socket_pair()
     opening = {
         "protocol": PROTOCOL,
         "phase": "score",
@@ -65,8 +65,10 @@ def null_session(tokens: int, block_tokens: int, folder: Path) -> dict[str, floa
         "tokens": tokens,
         "seed": 0,
     }
-    env = environment(folder, folder, PASSED)
-    command = ["python", str(Path(__file__).with_name("null_scorer.py"))]
+    own = folder / "cell"
+    remove(own)
+    own.mkdir()
+    script = shutil.copy(Path(__file__).with_name("null_scorer.py"), own)
     memory: list[float] = []
     early: list[float] = []
 
@@ -77,8 +79,7 @@ def null_session(tokens: int, block_tokens: int, folder: Path) -> dict[str, floa
                 early.append(memory[-1])
 
     with (
-        ours,
-        Tree(command, cwd=folder, env=env, logs=folder / "null", channel=theirs),
+        python(*sandbox("smoke"), [str(script)], own, folder / "null") as (_, ours),
         (folder / "nats.f64").open("wb") as sink,
     ):
         channel = Channel(ours)
