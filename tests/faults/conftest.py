@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import machines
+from tests import cells, machines
 from tests.faults import bench as benches
 from tests.faults.minis import mini, rules
 
@@ -24,6 +24,12 @@ def honest(tmp_path_factory):
 def quick(tmp_path_factory):
     """The ruleset for submissions that are over in no time."""
     return rules(tmp_path_factory.mktemp("quick"))
+
+
+@pytest.fixture
+def level():
+    """The strongest level that works here; what the levels differ by is tests/harness/sandbox's subject."""
+    return cells.mechanisms().level()
 
 
 @pytest.fixture

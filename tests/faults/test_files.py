@@ -15,7 +15,7 @@ import pytest
 from harness.clock import Stopwatch
 from harness.errors import EXIT_PASS, EXIT_RULE_BROKEN, EXIT_USAGE
 from harness.sandbox.deletion import delete
-from tests import cells, machines
+from tests import machines
 from tests.faults.minis import mini, rules
 
 NAMES = [
@@ -102,10 +102,8 @@ def _indented(code):
     return "".join(f"    {line}\n" for line in code.strip().splitlines())
 
 
-@cells.each_level
 @pytest.mark.parametrize("code", [DEEP, CLOSED], ids=["deep", "closed"])
 def test_what_is_hard_to_delete_is_deleted(bench, quick, tmp_path, code, level):
-    cells.skip_without(level)
     kinds = everywhere(code)
     if code is CLOSED:  # the output itself is to be written to
         kinds["train"] = kinds["train"].replace('"a", "")', '"a")')
@@ -209,9 +207,7 @@ def test_a_bomb_of_packed_bytes_counts_as_what_it_is(bench, quick, tmp_path):
         assert size == 1 << 30
 
 
-@cells.each_level
 def test_names_in_every_encoding_where_a_phase_may_write(bench, quick, tmp_path, level):
-    cells.skip_without(level)
     train = f"FOLDERS = (out, {HOME}, {TMPDIR})\n{WRITES_NAMES}"
     load = f"FOLDERS = ({HOME}, {TMPDIR})\n{WRITES_NAMES}"
     ended = bench.judge(mini(tmp_path / "mine", train=train, load=load), quick, level)

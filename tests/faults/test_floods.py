@@ -53,9 +53,7 @@ except OSError as error:
 """
 
 
-@cells.each_level
 def test_a_bomb_of_processes_ends_with_its_phase(bench, tmp_path, level):
-    cells.skip_without(level)
     ended = bench.judge(mini(tmp_path / "mine", train=BOMB), rules(tmp_path, train_s=1.0), level)
     assert ended.status == EXIT_RULE_BROKEN, ended.err
     assert "at the deadline" in ended.findings("FAIL")["time.train"]
@@ -78,10 +76,8 @@ def test_a_log_of_any_length_is_cut_and_harmless(bench, quick, tmp_path):
     assert max(logs) <= LOG_CAP_BYTES + 100
 
 
-@cells.each_level
 def test_what_it_mounts_is_nobodys_but_its_own(bench, quick, tmp_path, level):
     """Refused where anything isolates; else it may mount in a namespace of its own, which ends with it."""
-    cells.skip_without(level)
     ended = bench.judge(mini(tmp_path / "mine", train=MOUNTS), quick, level)
     assert ended.status == EXIT_PASS, ended.err
     said = (ended.run / "seeds/5/logs/train.stdout").read_text()
