@@ -29,7 +29,6 @@ SEEN = Sight(links=(("/bin", "usr/bin"),), shown=(Path("/usr"),), hidden=(), ent
 OWN = Folders(
     cwd=Path("/w/code"),
     writable=(Path("/w/code"), Path("/w/out")),
-    readable=(Path("/w/sealed"),),
     private=(Path("/w/code"),),
 )
 
@@ -152,7 +151,7 @@ def test_what_the_doors_open():
     assert doors(sandbox("landlock"), loopback=True)["tcp"] is True
     paths = made["paths"]
     assert paths["write"] == ["/w/code", "/w/out", "/dev/shm"]
-    assert {"/usr", "/w/sealed", "/sys", "/proc"} <= set(paths["read"])
+    assert {"/usr", "/sys", "/proc"} <= set(paths["read"])
     assert set(paths["device"]) == {
         f"/dev/{name}" for name in "null zero full random urandom".split()
     }
