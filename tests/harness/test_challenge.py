@@ -50,9 +50,9 @@ def spans(draw):
     return tokens, size, low, high
 
 
-def concluded(record):
+def concluded(record, limits=LIMITS):
     """Return what each check says of a record, without the controls."""
-    return {check: module._judge(record, LIMITS).status for check, module in CHECKS.items()}
+    return {check: module._judge(record, limits).status for check, module in CHECKS.items()}
 
 
 def bare(tokens, size, *, has_predict=True, vocab_size=16):
@@ -220,11 +220,12 @@ def test_honest_scorers_never_fail(make, tokens, size, vocab_size, has_predict, 
     about = subject(make, stream_N, size, vocab_size, has_predict=has_predict)
     record = examine(make, about, counts(), secret)
     assert record.span_tokens == tokens
-    found = concluded(record)
+    # A few questions of noise pass a 99 % bound by chance in up to one of a hundred streams, which hypothesis
+    # finds in time: what is asked here is that nothing but chance accuses.
+    found = concluded(record, dataclasses.replace(LIMITS, confidence=1 - 1e-7))
     if make.func is Noisy and not has_predict:
-        # Eight tries with noise in each sum to 1 within it, no nearer; and the mean of four such sums passes
-        # its 99 % bound by chance in up to one of a hundred streams, which hypothesis finds in time.
-        del found["norm.sum"], found["norm.target"], found["order.blind"]
+        # Eight tries with noise in each sum to 1 within it, no nearer.
+        del found["norm.sum"], found["norm.target"]
     assert Status.FAIL not in found.values()
     assert repro_score.check(record, LIMITS).status is Status.PASS
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from checks.contract import Outcome
-from harness import launch, phases
+from harness import phases, process
 from harness.clock import Stopwatch, now_s, sleep
 from tests.harness.scenes import ANSWERS, PLENTY_S, SLOWLY, TAKES_DATA, Scene
 
@@ -53,12 +53,12 @@ print(json.dumps({"open": vocab, "data": told, "cwd": os.getcwd(), "env": dict(o
 
 
 def test_starting_a_process_is_on_its_clock(scene, monkeypatch):
-    class Slow(launch.Tree):
+    class Slow(process.Tree):
         def __init__(self, *arguments, **named):
             sleep(0.3)
             super().__init__(*arguments, **named)
 
-    monkeypatch.setattr(launch, "Tree", Slow)
+    monkeypatch.setattr(process, "Tree", Slow)
     assert scene.train(TAKES_DATA).setup.wall_s >= 0.3
     assert scene.score(ANSWERS).load.wall_s >= 0.3
 
