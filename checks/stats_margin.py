@@ -169,26 +169,31 @@ def compare(nats_S: Sequence[float], baseline_S: Sequence[float], margin: Margin
     if len(nats_S) < 2 or not baseline_S:
         raise ValueError("a comparison needs two seeds of the submission and one of the baseline")
     sample, base = describe(nats_S), describe(baseline_S)
-    nulls_nats = (margin.margin_nats, 0.0) if margin.margin_in_null else (0.0, margin.margin_nats)
-    tests = [margin.test, "one-sample" if margin.test == "welch" else "welch"]
-    readings = tuple(_read(sample, base, test, null) for test in tests for null in nulls_nats)
+    four = readings(sample, base, margin)
     improvement_nats = base.mean - sample.mean
     ci, sufficient_nats = None, None
-    if readings[0].p is not None:
+    if four[0].p is not None:
         error, df = _error_and_df(sample, base, margin.test)
         ci = _interval(improvement_nats, error, df)
-        sufficient_nats = nulls_nats[0] - _quantile(margin.alpha, df) * error
+        sufficient_nats = four[0].margin_nats - _quantile(margin.alpha, df) * error
     needed, note = seeds_needed(sample, base, margin)
     return Comparison(
         sample=sample,
         baseline=base,
         improvement_nats=improvement_nats,
         improvement_ci=ci,
-        readings=readings,
+        readings=four,
         sufficient_nats=sufficient_nats,
         seeds_needed=needed,
         seeds_note=note,
     )
+
+
+def readings(sample: Sample, baseline: Sample, margin: Margin) -> tuple[Reading, ...]:
+    """Return both tests of both null hypotheses, the ruleset's own test first and its own null before."""
+    nulls_nats = (margin.margin_nats, 0.0) if margin.margin_in_null else (0.0, margin.margin_nats)
+    tests = [margin.test, "one-sample" if margin.test == "welch" else "welch"]
+    return tuple(_read(sample, baseline, test, null) for test in tests for null in nulls_nats)
 
 
 def welch(
@@ -207,9 +212,9 @@ def welch(
 
 def lower_tail(t: float | Floats, df: float | Floats) -> Floats:
     """Return P(T <= t) for Student's t with df degrees of freedom, elementwise."""
-    from scipy import stats
+    from scipy import special  # not scipy.stats, which takes a second to import
 
-    return np.asarray(stats.t.cdf(t, df), np.float64)
+    return np.asarray(special.stdtr(df, t), np.float64)
 
 
 def seeds_needed(sample: Sample, baseline: Sample, margin: Margin) -> tuple[int | None, str]:
@@ -255,7 +260,8 @@ def _read(sample: Sample, baseline: Sample, test: str, margin_nats: float) -> Re
     if undefined:
         return Reading(test=test, margin_nats=margin_nats, undefined=undefined)
     error, df = _error_and_df(sample, baseline, test)
-    t = (sample.mean - baseline.mean + margin_nats) / error
+    # Of deviations near the smallest numbers there are, the error may be 0.
+    t = (sample.mean - baseline.mean + margin_nats) / error if error else math.inf
     if not math.isfinite(t):
         return Reading(test=test, margin_nats=margin_nats, undefined=_TINY)
     return Reading(test=test, margin_nats=margin_nats, t=t, df=df, p=float(lower_tail(t, df)))
@@ -276,14 +282,15 @@ def _error_and_df(sample: Sample, baseline: Sample, test: str) -> tuple[float, f
     n = len(sample.nats_per_token)
     if test == "one-sample":
         return (sample.std or 0.0) / math.sqrt(n), float(n - 1)
-    error, df = welch(sample.std or 0.0, n, baseline.std or 0.0, len(baseline.nats_per_token))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        error, df = welch(sample.std or 0.0, n, baseline.std or 0.0, len(baseline.nats_per_token))
     return float(error), float(df)
 
 
 def _quantile(probability: float, df: float) -> float:
-    from scipy import stats
+    from scipy import special
 
-    return float(stats.t.ppf(probability, df))
+    return float(special.stdtrit(df, probability))
 
 
 def _interval(centre: float, error: float, df: float) -> tuple[float, float] | None:

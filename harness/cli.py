@@ -17,12 +17,18 @@ from harness import __version__
 from harness.errors import EXIT_JUDGE, HarnessError
 
 COMMANDS = {
+    "audit": ("harness.commands.audit", "audit", "Read published records and say what they show."),
     "run": ("harness.commands.run", "run", "Train, seal, score and judge a submission."),
     "data": ("harness.commands.data", "data", "Build and verify data folders."),
     "baseline": ("harness.commands.baseline", "baseline", "Make a baseline of a finished run."),
     "doctor": ("harness.commands.doctor", "doctor", "Show what this machine can guarantee."),
     "report": ("harness.commands.report", "report", "Judge a run's evidence again and show it."),
     "selftest": ("harness.commands.selftest", "selftest", "Try the attack corpus on this machine."),
+    "stats": (
+        "harness.commands.stats",
+        "stats",
+        "Test scores against a baseline, from numbers alone.",
+    ),
 }
 
 

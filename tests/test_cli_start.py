@@ -38,6 +38,8 @@ def loaded_by(*arguments: str) -> set[str]:
         ["--help"],
         ["--version"],
         ["run", "--help"],
+        ["audit", "--help"],
+        ["stats", "-h"],
         ["data", "--help"],
         ["report", "-h"],
         ["selftest", "-h"],

@@ -15,11 +15,18 @@ import checks
 import harness
 from checks.contract import Outcome, Status
 from harness import cli, errors, verdict
+from harness.audit.contest import load
+from harness.audit.folder import read_folder
+from harness.audit.judging import judge
+from harness.audit.source import IDS
 from harness.examine import CHECKS
 from harness.report import schema
 from tests.judged import ROOT
 
 OPTIONS = {
+    "audit": [
+        "--baselines", "--format", "--jobs", "--out", "--sort", "--title", "--write-baselines", "paths",
+    ],
     "baseline": ["--name", "--out", "run"],
     "data build": [
         "--documents", "--force", "--name", "--out", "--shard-tokens", "--text", "--tokenizer",
@@ -33,12 +40,20 @@ OPTIONS = {
         "--baseline", "--data", "--json", "--out", "--quiet", "--resume", "--ruleset", "--sandbox",
         "--seeds", "submission",
     ],
+    "stats": ["--baseline", "--bits-per-byte", "--bytes-per-token", "--json", "--ruleset", "scores"],
     "selftest": ["--corpus", "--jobs", "--json", "--keep", "--list", "--sandbox", "names"],
 }  # fmt: skip
 DEFAULTS = {"--seeds": "1337,42,2025", "--ruleset": "smoke", "--out": "runs"}
 CHECK_IDS = (
     "time.setup", "time.train", "time.load", "time.score", "bytes.artifact", "score.complete",
     "score.bytes", "order.future", "order.blind", "norm.sum", "norm.target", "repro.score", "stats.margin",
+)  # fmt: skip
+AUDIT_IDS = (
+    "claims.json", "claims.score", "claims.loss", "claims.rounding", "claims.deviation", "claims.bytes",
+    "claims.code", "claims.seeds", "claims.copies", "claims.steps", "claims.delta", "claims.ratio",
+    "evidence.train", "evidence.score", "evidence.bytes", "evidence.seeds", "evidence.margin",
+    "source.target", "source.order", "source.validation", "source.network", "source.process",
+    "source.clock", "source.dead",
 )  # fmt: skip
 REPORT = {
     "Report": "attempts baseline bits_per_byte_mean challenge_seed created_utc data exit_code findings "
@@ -133,15 +148,22 @@ def test_check_ids():
     assert set(CHECKS) < set(CHECK_IDS)
 
 
-@pytest.mark.parametrize("check", CHECK_IDS)
+@pytest.mark.parametrize("check", [*CHECK_IDS, *AUDIT_IDS])
 def test_every_check_has_its_page(check):
     text = (ROOT / "docs" / "rules" / f"{check}.md").read_text("utf-8")
     assert check in text
+    assert f"({check}.md)" in (ROOT / "docs" / "rules" / "README.md").read_text("utf-8")
+
+
+def test_an_audit_has_these_findings_and_notes():
+    contest = load()
+    nothing = read_folder(Path(__file__).parent / "checks", "nothing")
+    assert (*(finding.id for finding in judge(nothing, contest)), *IDS) == AUDIT_IDS
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "checks").glob("*.py")), ids=lambda path: path.stem)
 def test_every_check_says_what_it_does_not_catch(path):
-    if path.stem in ("__init__", "contract"):
+    if path.stem in ("__init__", "contract", "published", "published_limits"):
         return
     docstring = path.read_text("utf-8").split('"""')[1]
     assert "Does not catch: " in docstring or path.stem == "agreement"

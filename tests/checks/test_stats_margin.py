@@ -493,6 +493,14 @@ def test_the_message_says_when_bytes_were_the_measure():
     assert finding.evidence["basis"] == "through bytes"
 
 
+def test_deviations_too_small_for_numbers_are_undefined():
+    tiny = [5e-324, 1e-323, 1.5e-323, 5e-324, 5e-324, 1e-323]
+    for test, own, other in (("one-sample", tiny, [1.0, 1.1]), ("welch", [1e-323, 5e-324], tiny)):
+        found = stats_margin.compare(own, other, margin(test=test))
+        assert found.readings[0].p is None
+        assert found.readings[0].undefined
+
+
 def print_figures():
     """Print the tables of docs/decisions/0004-statistics.md."""
     for name, nats in (("sliding", SLIDING), ("n-gram", NGRAM), ("PR #1307", PR1307)):

@@ -144,6 +144,10 @@ BROKEN = [
     ("sdk_frames", "harness.sdk._MAX_PAYLOAD_BYTES", 1 << 64, (MemoryError, ValueError)),
     ("sdk_frames", "harness.sdk._tokens", lambda payload: payload.view("<u4"), ValueError),
     ("records", "harness.journal.UnicodeDecodeError", KeyError, UnicodeDecodeError),
+    ("published", "harness.audit.json_lines.RecursionError", KeyError, RecursionError),
+    ("published", "harness.audit.json_lines._shown", lambda text: text, UnicodeEncodeError),
+    ("published", "harness.audit.json_lines.MAX_DEPTH", 99, AssertionError),
+    ("published", "harness.audit.log.MAX_SCORES", 1 << 30, AssertionError),
     ("report", "harness.report.model.UnicodeDecodeError", KeyError, UnicodeDecodeError),
 ]
 

@@ -15,6 +15,7 @@ NAMES = (
     "dataset",
     "frames",
     "manifest",
+    "published",
     "records",
     "report",
     "ruleset",

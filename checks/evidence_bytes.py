@@ -1,0 +1,104 @@
+"""evidence.bytes: by its own log, code and model are within the cap.
+
+The contest has counted code in several ways: as the log counts it, compressed or minified; the file as it is;
+all source files of the folder. Each that the files allow is worked out; the log's own number decides, as the
+organisers decided by it. Does not catch: bytes that no log counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from checks.contract import Finding, Status
+from checks.published import Published, Run, Value
+from checks.published_limits import Limits
+
+ID = "evidence.bytes"
+SCRIPT = "train_gpt.py"
+PLAIN = "with the code uncompressed"
+AS_IT_LIES = f"with {SCRIPT} as it lies"
+ALL_SOURCE = "with all source files as they lie"
+
+
+def check(record: Published, limits: Limits) -> Finding:
+    """Hold the largest logged total against the cap, and say what the other ways of counting code give.
+
+    `measured` and `limit` are bytes. A line that counts the model alone is named as such. NOT-RUN: no total.
+    """
+    runs = record.headline.runs
+    totals = [run.counted.best for run in runs if run.counted.best is not None]
+    largest = max(totals, key=lambda value: value.value, default=None)
+    if largest is None:
+        words = "no log states the size of the submission"
+        return _finding(Status.NOT_RUN, None, words, None, limits)
+    over = largest.value > limits.cap_bytes
+    says = f"{largest.place}: {largest.value:,} bytes of {limits.cap_bytes:,}"
+    if any(run.counted_kind == "artifact_line" for run in runs):
+        says += f" (the line says {largest.words!r}: code may be missing)"
+    several = sorted({value.value for run in runs for value in run.counted.candidates})
+    if several:
+        listed = ", ".join(f"{value:,}" for value in several[:4])
+        says += f" (the logs have several totals: {listed})"
+    ways = _other_ways(record)
+    for words, value in ways.items():
+        if value > limits.cap_bytes and not over:
+            says += f"; {words}: {value:,}, over"
+    status, outcome = (Status.FAIL, "over") if over else (Status.PASS, "within")
+    every = {"as logged": largest.value, **ways}
+    return _finding(status, outcome, says, largest.value, limits, every)
+
+
+def _other_ways(record: Published) -> dict[str, int]:
+    """Return what other ways of counting the code give at most: the counted code is exchanged for another."""
+    ways: dict[str, int] = {}
+    for run in record.headline.runs:
+        plain, small = _codes(record, run)
+        counted = run.counted.value
+        if counted is None or not (plain or small):
+            continue
+        model = counted - (small or plain)[-1]
+        for words, code in _ways(record.scripts, plain if small else ()):
+            ways[words] = max(ways.get(words, 0), model + code)
+    return ways
+
+
+def _codes(record: Published, run: Run) -> tuple[list[int], list[int]]:
+    """Return the sizes of the code that a run's logs state: as it is, and compressed."""
+    plain: list[int] = []
+    small: list[int] = []
+    for log in record.logs:
+        if log.name in (run.log.name, *run.joined):
+            for value in log.codes.values:
+                words = value.words.lower()
+                packed = "compressed" in words and "uncompressed" not in words
+                # "Exit code: 0" is no count of code.
+                if value.value:
+                    (small if packed else plain).append(value.value)
+    return plain, small
+
+
+def _ways(scripts: Sequence[Value[int]], plain: Sequence[int]) -> list[tuple[str, int]]:
+    ways = [(PLAIN, plain[-1])] if plain else []
+    ways += [(AS_IT_LIES, value.value) for value in scripts if value.file == SCRIPT]
+    if scripts:
+        ways.append((ALL_SOURCE, sum(value.value for value in scripts)))
+    return ways
+
+
+def _finding(
+    status: Status,
+    outcome: str | None,
+    message: str,
+    value: float | None,
+    limits: Limits,
+    ways: dict[str, int] | None = None,
+) -> Finding:
+    return Finding(
+        id=ID,
+        status=status,
+        message=message,
+        measured=value,
+        limit=float(limits.cap_bytes),
+        unit="bytes",
+        evidence={"outcome": outcome} if ways is None else {"outcome": outcome, "ways": ways},
+    )

@@ -1,0 +1,93 @@
+"""The keys and numbers of a submission.json in one spelling, so that a name is looked for once.
+
+"valBpb", "Val BPB", "val-bpb" and "val_bits_per_byte" are one key, and so are "val_bpb_mean" and
+{"val_bpb": {"mean": ...}}; "1.0811" and "15,912,345" are numbers that somebody put into quotes.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import Any
+
+from harness.audit.json_lines import Entry, decimal
+
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_OTHER = re.compile(r"[^a-z0-9#]+")
+_QUOTED = re.compile(
+    r"\s*+([-+]?(?:\d{1,3}(?:[,_]\d{3})+|\d{1,30})(?:\.\d{1,30})?(?:e[-+]?\d{1,3})?)\s*(?:bytes|b|bpb|nats)?\s*",
+    re.I,
+)
+GROUP = re.compile(
+    r"(?:final_|overall_|headline_)?(?:results?|metrics?|scores?|summary|final|submission|aggregate[sd]?"
+    r"|overall|headline|stat(?:istic)?s|evaluation|means?|averages?)"
+)
+"""Objects that merely hold results: what lies in them is as if it lay beside them."""
+STATISTIC = re.compile(r"(?:3seed_)?(?:mean|avg|average|std|std_dev|stdev|max|value)")
+"""Keys of an object that says several things of one quantity."""
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """An entry with its key in the one spelling, without the objects that merely group results.
+
+    `nested` counts the objects that it lies in.
+    """
+
+    key: str
+    entry: Entry
+    nested: int
+
+
+def spelled(key: str) -> str:
+    """Return a key in lower case, its words parted by one underscore."""
+    if not key.islower():
+        key = _CAMEL.sub("_", key[:200]).lower()
+    key = _OTHER.sub("_", key[:200]).strip("_")
+    return key.replace("bits_per_byte", "bpb")
+
+
+def is_number(value: Any) -> bool:
+    """Say whether a value is a number; true and false are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def with_numbers(entry: Entry) -> Entry:
+    """Return an entry whose text is a number, or whose list has such texts, with numbers instead."""
+    if isinstance(entry.value, str):
+        number, digits = _number(entry.value)
+        return entry if number is None else replace(entry, value=number, digits=digits)
+    if isinstance(entry.value, list):
+        return replace(entry, value=[_or_number(item) for item in entry.value])
+    return entry
+
+
+def _or_number(item: Any) -> Any:
+    number = _number(item)[0] if isinstance(item, str) else None
+    return item if number is None else number
+
+
+def _number(text: str) -> tuple[int | float | None, int]:
+    match = _QUOTED.fullmatch(text) if len(text) <= 80 else None
+    if match is None:
+        return None, 0
+    digits = re.sub("[,_]", "", match[1])
+    if re.fullmatch(r"[-+]?\d+", digits):
+        return int(digits), 0
+    number = decimal(digits)
+    return (number, number.digits) if abs(number) < 1e300 else (None, 0)
+
+
+def named(entries: tuple[Entry, ...]) -> tuple[Named, ...]:
+    """Return each entry with its key; what lies in other objects than groups has none and is left out."""
+    found = []
+    for entry in entries:
+        path = [spelled(part) for part in entry.path]
+        nested = len(path) - 1
+        while len(path) > 1 and GROUP.fullmatch(path[0]) and not path[0].endswith("_"):
+            path = path[1:]
+        if len(path) == 2 and STATISTIC.fullmatch(path[1]):
+            path = ["_".join(path)]
+        if len(path) == 1:
+            found.append(Named(path[0], entry, nested))
+    return tuple(found)

@@ -1,0 +1,140 @@
+"""The statistics of logged runs: known digits of published records, and which record is the one before."""
+
+import math
+
+import pytest
+
+from checks.contract import Status
+from harness.audit import baselines
+from harness.audit.contest import load, read_table
+from harness.audit.folder import read_folder
+from harness.audit.margin import check_margin
+from harness.errors import RulesetError
+from tests.harness.audit.written import SCORES, SP1024, write_record
+
+# Sliding losses of #1302's logs, and of its n-gram scores, in bits per byte; #1307's losses.
+SLIDING = {1337: 1.8759533, 42: 1.87342257, 2025: 1.87626598}
+NGRAM = {1337: 1.10826554, 42: 1.1068098, 2025: 1.10846117}
+PR1307 = {1: 1.87679853, 2: 1.87239786, 3: 1.87233216, 4: 1.875314}
+
+
+@pytest.fixture(scope="module")
+def contest():
+    return load()
+
+
+def margin_of(contest, folder):
+    return check_margin(read_folder(folder, folder.name), contest)
+
+
+def of_losses(tmp_path, losses, **claims):
+    scores = {seed: loss / math.log(2) / SP1024 for seed, loss in losses.items()}
+    logs = {seed: {"loss": loss} for seed, loss in losses.items()}
+    return write_record(tmp_path / "record", scores, logs=logs, claims=claims or None)
+
+
+def test_the_sliding_losses_of_1302_miss_the_margin_and_beat_zero(contest, tmp_path):
+    found = margin_of(contest, of_losses(tmp_path, SLIDING))
+    assert found.status is Status.FAIL
+    assert found.measured == pytest.approx(0.0746, abs=5e-5)
+    reading = next(
+        r for r in found.evidence["by_score"] if r["score"] == "final_int6_sliding_window"
+    )
+    assert reading["p_one_sample"] == pytest.approx(0.0804, abs=5e-5)
+    assert found.evidence["unit"] == "as logged"
+    assert found.evidence["rulesets"]["parameter-golf-frontier"]["status"] == "PASS"
+    assert found.evidence["seeds_needed"] > 3
+
+
+def test_the_ngram_scores_of_1302_reach_it(contest, tmp_path):
+    found = margin_of(
+        contest, write_record(tmp_path / "record", NGRAM, logs={s: {"loss": 1.9} for s in NGRAM})
+    )
+    assert found.evidence["unit"] == "through bits per byte"
+    assert found.measured == pytest.approx(0.004658, abs=2e-6)
+    assert found.status is Status.PASS
+
+
+def test_1307_against_1019(contest, tmp_path):
+    found = margin_of(contest, of_losses(tmp_path, PR1307))
+    assert found.evidence["p_equal"] == pytest.approx(0.0017853, abs=1e-6)
+    assert found.evidence["p_margin"] == pytest.approx(0.0352, abs=5e-5)
+    assert found.status is Status.FAIL
+
+
+def test_the_record_before_is_the_best_with_an_earlier_date(contest, tmp_path):
+    rows = contest.rows
+    for date, expected in (
+        ("2026-03-25", "best"),
+        ("2026-04-03", "ValCalib"),
+        ("2026-04-27", "SparseGate"),
+    ):
+        record = read_folder(write_record(tmp_path / date, claims={"date": date}), date)
+        row, why = baselines.predecessor(record, rows)
+        assert row is not None
+        before = [other for other in rows if other.date < date]
+        assert row == min(before, key=lambda other: other.mean_bpb)
+        assert expected == "best" or expected in row.id
+        assert f"of the {len(before)} records before {date}" in why
+
+
+def test_a_named_record_comes_first_and_a_record_is_not_its_own(contest, tmp_path):
+    record = read_folder(
+        write_record(tmp_path / "r", claims={"date": "2026-05-01", "sota_pr": 1019}), "r"
+    )
+    row, why = baselines.predecessor(record, contest.rows)
+    assert row is not None
+    assert row.pull_request == 1019
+    assert "names PR #1019" in why
+    own = contest.rows[-1]
+    record = read_folder(write_record(tmp_path / own.id, claims={"date": "2026-12-01"}), own.id)
+    row, _ = baselines.predecessor(record, contest.rows)
+    assert row is not None
+    assert row.id != own.id
+
+
+def test_one_run_has_no_test_and_no_date_no_predecessor(contest, tmp_path):
+    alone = margin_of(contest, write_record(tmp_path / "one", {42: 1.1}))
+    assert (alone.status, alone.measured) == (Status.NOT_RUN, None)
+    undated = margin_of(contest, write_record(tmp_path / "undated", claims={"date": None}))
+    assert undated.status is Status.NOT_RUN
+    assert "no date" in undated.message
+
+
+def test_a_table_made_of_records_is_read_back(contest, tmp_path):
+    folders = [
+        write_record(
+            tmp_path / "2026-04-01_First",
+            {s: b - 0.001 for s, b in SCORES.items()},
+            claims={"date": "2026-04-01"},
+        ),
+        write_record(
+            tmp_path / "2026-04-02_Far",
+            {s: b + 0.1 for s, b in SCORES.items()},
+            claims={"date": "2026-04-02"},
+        ),
+        write_record(tmp_path / "2026-04-03_Claimless", claims={"val_bpb": 1.0}),
+    ]
+    rows = baselines.rows_of([read_folder(f, f.name) for f in folders], contest.limits)
+    assert [row.id for row in rows] == [
+        "2026-04-01_First"
+    ]  # the others are no record, or not what is claimed
+    assert read_table(baselines.write_table(rows), "table") == tuple(rows)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "schema = 2", "schema = 1\nx = 1", "schema = 1\n[[record]]\nid = 'a'", "\x00"]
+)
+def test_a_table_that_is_none_is_refused_with_its_name(text):
+    with pytest.raises(RulesetError, match=r"^table\.toml: "):
+        read_table(text, "table.toml")
+
+
+def test_the_shipped_table_is_in_order_and_consistent(contest):
+    rows = contest.rows
+    assert list(rows) == sorted(rows, key=lambda row: (row.date, row.id))
+    assert len({row.id for row in rows}) == len(rows) > 10
+    for row in rows:
+        assert len(row.val_bpb) == len(row.val_loss) == len(row.seeds)
+        for bpb, loss in zip(row.val_bpb, row.val_loss, strict=True):
+            assert loss / math.log(2) / bpb == pytest.approx(row.bytes_per_token, rel=2e-4)
