@@ -53,7 +53,9 @@ def made_up(folder: Path) -> Path:
         )
         (folder / f"train_seed{seed}.log").write_text(text)
     (folder / "submission.json").write_text(
-        json.dumps({"name": "made up", "date": "2026-04-01", "val_bpb": 1.1101, "seeds": [1337, 42, 2025]})
+        json.dumps(
+            {"name": "made up", "date": "2026-04-01", "val_bpb": 1.1101, "seeds": [1337, 42, 2025]}
+        )
     )
     return folder
 
@@ -61,7 +63,17 @@ def made_up(folder: Path) -> Path:
 def once(records: Path, out: Path) -> tuple[float, float]:
     """Run the command and return its seconds and the largest resident set so far of any child, in MB."""
     watch = Stopwatch()
-    command = [sys.executable, "-m", "harness", "audit", str(records), "--format", "json", "--out", str(out)]
+    command = [
+        sys.executable,
+        "-m",
+        "harness",
+        "audit",
+        str(records),
+        "--format",
+        "json",
+        "--out",
+        str(out),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode not in (0, 1, 3):
         raise SystemExit(f"the command failed: {done.stderr[-500:]}")
