@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from checks.contract import Finding, Status
-from checks.published import Published, Value
+from checks.published import Published, Value, others
 
 ID = "claims.code"
 SCRIPT = "train_gpt.py"
@@ -22,10 +22,11 @@ def check(record: Published) -> Finding:
     it ran, and a claim may well be of the one that was published and is not here. `measured` is the script
     on disk, else the claim where a log counts the same.
     """
-    claim = record.usable.bytes_code.best if record.usable else None
-    if claim is None:
-        return _finding(Status.NOT_RUN, "no size of code is claimed")
-    says = f"{claim.place} claims {claim.value:,} bytes of code"
+    claims = record.usable
+    claim = claims.bytes_code.best if claims else None
+    if claims is None or claim is None:
+        return _finding(Status.NOT_RUN, "no size of code in whole bytes is claimed")
+    says = f"{claim.place} claims {claim.value:,} bytes of code{others(claims.bytes_code)}"
     sizes = {value.file: value.value for value in record.scripts}
     # "Exit code: 0" is no count of code.
     logged = {v.value: v for log in record.logs for v in log.codes.values if v.value}

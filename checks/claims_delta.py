@@ -41,7 +41,9 @@ def check(
     """
     deltas = _deltas(record)
     if not deltas:
-        return _finding(Status.NOT_RUN, "no improvement is claimed in a stated unit")
+        return _finding(
+            Status.NOT_RUN, "no improvement in a stated unit is read from submission.json"
+        )
     gains = _gains(record, against_bpb, bytes_per_token)
     if gains is None:
         why = "there is no earlier record in the table to work the difference out from"

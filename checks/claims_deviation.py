@@ -9,7 +9,7 @@ import statistics
 from collections.abc import Iterator, Sequence
 
 from checks.contract import Finding, Status
-from checks.published import Published, std
+from checks.published import Published, others, std
 
 ID = "claims.deviation"
 TOLERANCE = 0.02
@@ -20,7 +20,8 @@ def check(record: Published) -> Finding:
     """Compare the claimed deviation of bits per byte with that of the runs, n - 1 in the denominator.
 
     One unit of the last digit or 2 % may lie between them, whichever is more. The population's deviation (n)
-    and that of rounded scores count as agreement too, to a unit, and the message says which.
+    and that of rounded scores count as agreement too, to a unit, and that of the nats per token where the key
+    does not say bits per byte; the message says which.
     `measured` is the sample deviation of the logs, `limit` the claim. NOT-RUN: no claim, fewer than two runs,
     or a claimed score that they do not give.
     """
@@ -32,13 +33,20 @@ def check(record: Published) -> Finding:
         return Finding(
             id=ID,
             status=Status.NOT_RUN,
-            message="no claimed deviation, or fewer than two runs to compare it with",
+            message="no claimed deviation is read, or fewer than two runs to compare it with",
             unit="bits/byte",
         )
     seeds = [seed.val_bpb.value for seed in claims.per_seed if seed.val_bpb is not None]
     unit = 10.0**-claims.std_digits + 1e-9
-    says = f"{claim.place} claims {claim.value:.{min(claims.std_digits, 12)}f}"
-    for words, deviation, slack in _ways(logged, seeds):
+    says = (
+        f"{claim.place} claims {claim.value:.{min(claims.std_digits, 12)}f}{others(claims.std_bpb)}"
+    )
+    ways = [*_ways(logged, seeds)]
+    nats = [run.score.val_loss for run in runs]
+    of_nats = std(nats)
+    if of_nats is not None and "bpb" not in claim.words.lower():
+        ways.append(("of the logged nats per token", of_nats, TOLERANCE * of_nats))
+    for words, deviation, slack in ways:
         if abs(deviation - claim.value) <= max(unit, slack):
             return _finding(
                 Status.PASS, f"{says}; the deviation {words} is {deviation:.8f}", value, claim.value

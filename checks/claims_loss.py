@@ -6,6 +6,7 @@ with it. Does not catch: a pair that is consistent and wrong.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from checks.contract import Finding, Status
@@ -17,14 +18,15 @@ ID = "claims.loss"
 def check(record: Published) -> Finding:
     """Compare the claimed loss with the mean of the runs behind the claimed bits per byte.
 
-    `measured` is the logs' mean, `limit` the claim, in nats per token. FAIL: it is the loss of another score
-    of the same logs (the message names it), or of none. NOT-RUN: no claim, no logged loss, or a loss that the
+    `measured` is the logs' mean, `limit` the claim, in nats per token. A claim that is the bits per byte in
+    nats, per byte, agrees too, and the message says so. FAIL: it is the loss of another score of the same
+    logs (the message names it), or of none. NOT-RUN: no claim, no logged loss, or a loss that the
     logs give beside bits per byte that they do not give: that is `claims.score`'s to say.
     """
     claims = record.usable
     claim = claims.val_loss.best if claims else None
     if claims is None or claim is None:
-        return _finding(Status.NOT_RUN, None, "no loss is claimed")
+        return _finding(Status.NOT_RUN, None, "no loss in nats is read from submission.json")
     says, tolerance = _said(claims, claim), slack(claims.loss_digits)
     value = mean([run.score.val_loss for run in record.headline.runs])
     if value is not None and abs(value - claim.value) <= tolerance:
@@ -34,6 +36,10 @@ def check(record: Published) -> Finding:
             return _finding(Status.NOT_RUN, "is_another_metric", words, value, claim.value)
         words = f"{says}; the logs' mean is {value:.8f}"
         return _finding(Status.PASS, "agree", words, value, claim.value)
+    per_byte = _per_byte(record)
+    if per_byte is not None and abs(per_byte - claim.value) <= tolerance:
+        words = f"{says}; that is the bits per byte in nats per byte ({per_byte:.8f})"
+        return _finding(Status.PASS, "agree", words, per_byte, claim.value)
     for name, other in _other_scores(record):
         if abs(other - claim.value) <= max(tolerance, 1e-5):
             words = (
@@ -42,7 +48,7 @@ def check(record: Published) -> Finding:
             )
             return _finding(Status.FAIL, "is_another_metric", words, other, claim.value)
     if value is None:
-        words = f"{says}; the logs state no loss for {record.headline.name or 'any score'}"
+        words = f"{says}; no loss of {record.headline.name or 'any score'} is read from the logs"
         return _finding(Status.NOT_RUN, None, words, limit=claim.value)
     words = f"{says}; the logs' mean is {value:.8f}"
     return _finding(Status.FAIL, "differs", words, value, claim.value)
@@ -52,6 +58,12 @@ def _said(claims: Claims, claim: Value[float]) -> str:
     says = f"{claim.place} claims {claim.value:.{min(claims.loss_digits, 12)}f}"
     pair = bytes_per_token(claim.value, claims.val_bpb.value)
     return says + (f" (with the claimed bits per byte: {pair:.4f} bytes a token)" if pair else "")
+
+
+def _per_byte(record: Published) -> float | None:
+    """Return the mean of the runs that give the claimed bits per byte, in nats per byte."""
+    value = mean([run.score.val_bpb for run in record.headline.runs])
+    return None if value is None or not record.headline.reproduces else value * math.log(2)
 
 
 def _other_scores(record: Published) -> Iterator[tuple[str, float]]:

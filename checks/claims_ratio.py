@@ -35,7 +35,8 @@ def check(record: Published, limits: Limits) -> Finding:
     it is NOT-RUN, unless runs of one score disagree about it. NOT-RUN, too: no run states both scores.
     """
     runs = record.headline.runs
-    found = [finding for run in runs if (finding := _of_run(run, limits, runs)) is not None]
+    disagree = _spread(runs, limits)
+    found = [finding for run in runs if (finding := _of_run(run, limits, disagree)) is not None]
     if not found:
         return Finding(
             id=ID,
@@ -47,7 +48,8 @@ def check(record: Published, limits: Limits) -> Finding:
     return min(found, key=lambda finding: order.index(finding.status))
 
 
-def _of_run(run: Run, limits: Limits, runs: Sequence[Run]) -> Finding | None:
+def _of_run(run: Run, limits: Limits, disagree: str) -> Finding | None:
+    """Judge one run; `disagree` says where the ratios of all of them do."""
     ratio, scored = run.bytes_per_token, run.scored_bytes
     if ratio is None:
         return _of_bytes(run, limits)
@@ -58,7 +60,7 @@ def _of_run(run: Run, limits: Limits, runs: Sequence[Run]) -> Finding | None:
     if tokens is None and run.score.text_bytes is not None:
         return _of_bytes(run, limits)
     if tokens is None or scored is None:
-        return _of_ratio(run, ratio, known, near, limits, runs, evidence)
+        return _of_ratio(run, ratio, known, near, limits, disagree, evidence)
     text = limits.text_bytes
     says = f"{run.score.place}: {ratio:.4f} bytes a token over {tokens:,} tokens are {_mb(scored)} MB of text"
     usual = near and tokens in known.val_tokens
@@ -79,7 +81,7 @@ def _of_ratio(
     known: Tokenizer,
     near: bool,
     limits: Limits,
-    runs: Sequence[Run],
+    disagree: str,
     evidence: Mapping[str, object],
 ) -> Finding:
     """Judge a run whose tokens are not stated, or stated in several ways."""
@@ -90,10 +92,10 @@ def _of_ratio(
     else:
         status, outcome = Status.NOT_RUN, "other_ratio"
         says += f", which no tokenizer of the contest has{_guess(ratio, known, limits)}"
-        disagree, every = _spread(runs, limits), _all_other(run, ratio, limits)
-        if disagree or every:
+        why = disagree or _all_other(run, ratio, limits)
+        if why:
             status = Status.FAIL
-            says += f"; {disagree or every}"
+            says += f"; {why}"
         else:
             says += "; tokens are not stated, so it may be a new one's"
     return _finding(status, outcome, says, ratio, known.bytes_per_token, "bytes/token", evidence)

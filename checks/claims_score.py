@@ -5,19 +5,27 @@ Does not catch: logs that were forged together with the claim. Only a rerun tell
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from checks.contract import Finding, Status
-from checks.published import Claims, Log, Published, Value, mean, slack
+from checks.published import Claims, Log, Published, Score, Value, mean, others, slack
 
 ID = "claims.score"
+_BEFORE = re.compile(r"pre[-_ ]?quant|post[-_ ](?:ema|swa)|diagnostic|\bema\b", re.IGNORECASE)
+_AFTER = re.compile(
+    r"(?<!pre)(?<!pre[-_ ])quanti[sz]ed|int\d|round-?trip|zlib|lzma|zstd|brotli", re.IGNORECASE
+)
+_FINAL = re.compile(rf"{_AFTER.pattern}|final|sliding|ttt|legal", re.IGNORECASE)
+"""Names of scores from before quantising, of those from after it, and of those that are the end of a log."""
 
 
 def check(record: Published) -> Finding:
     """Compare the claim with the mean of the runs that it was found to be made of.
 
     `measured` is the mean of the logs, `limit` the claim, in bits per byte. FAIL: the logs say something
-    else, and the message what. NOT-RUN: no claim, no log, or no score in the logs.
+    else, and the message what; or the claim is their score from before quantising, and every final one is
+    worse. NOT-RUN: no claim that JSON allows, no log, or no score that is read from them as a final one.
     """
     claims, headline = record.usable, record.headline
     claim = claims.val_bpb.best if claims else None
@@ -26,14 +34,22 @@ def check(record: Published) -> Finding:
     value = mean([run.score.val_bpb for run in headline.runs])
     if value is None:
         outcome = "no_metric_in_logs" if record.logs else "no_log"
-        why = "no log states a final score" if record.logs else "there is no log"
+        why = "no final score is read from the logs" if record.logs else "there is no log"
         words = f"{claim.value:g} is claimed ({claim.place}) and {why}"
         return _finding(Status.NOT_RUN, outcome, words, limit=claim.value)
     number = len(headline.runs)
     says = (
         f"{claim.place} claims {claim.value:.{min(claims.bpb_digits, 12)}f}; the logs' mean is "
-        f"{value:.8f} ({headline.name}, {number} log{'s' * (number > 1)})"
+        f"{value:.8f} ({headline.name}, {number} log{'s' * (number > 1)}){others(claims.val_bpb)}"
     )
+    later = _later(record, slack(claims.bpb_digits)) if headline.reproduces else None
+    if later is not None:
+        final, name = later
+        says += "; that is a score from before quantising, and the same logs state "
+        says += f"{final:.8f} ({name})"
+        if value < final:
+            outcome = "claim_is_not_the_artifact_score"
+            return _finding(Status.FAIL, outcome, says, value, claim.value)
     if headline.reproduces:
         return _finding(Status.PASS, "agree", says, value, claim.value)
     outcome, words = _difference(record, claim, slack(claims.bpb_digits))
@@ -44,9 +60,44 @@ def check(record: Published) -> Finding:
 def _nothing_claimed(claims: Claims | None) -> Finding:
     if claims is None or claims.mended:
         outcome = "json_unreadable" if claims else "no_claim"
-        words = "there is no submission.json that JSON allows, so no claim to compare"
+        words = "no submission.json that JSON allows was read, so there is no claim to compare"
         return _finding(Status.NOT_RUN, outcome, words)
-    return _finding(Status.NOT_RUN, "no_claim", f"{claims.file} claims no bits per byte")
+    return _finding(Status.NOT_RUN, "no_claim", f"no bits per byte are read from {claims.file}")
+
+
+def _later(record: Published, tolerance: float) -> tuple[float, str] | None:
+    """Return the best final score of the logs whose score from before quantising is the claim, and its name.
+
+    None where one of them states no final score, and where a final one gives the claim as well.
+    """
+    runs = record.headline.runs
+    if not runs or not all(_is_before(run.score.name) for run in runs):
+        return None
+    by_name = {log.name: log.scores for log in record.logs}
+    finals = [
+        {
+            score.name: score.val_bpb
+            for name in (*run.joined, run.log.name)
+            for score in by_name.get(name, ())
+            if _is_final(score)
+        }
+        for run in runs
+    ]
+    means = [(mean([final.get(name) for final in finals]), name) for name in finals[0]]
+    known = [(value, name) for value, name in means if value is not None]
+    claimed = mean([run.score.val_bpb for run in runs]) or 0.0
+    if any(abs(value - claimed) <= tolerance for value, _ in known):
+        return None
+    return min(known, default=None)
+
+
+def _is_before(name: str) -> bool:
+    return _BEFORE.search(name) is not None and not _AFTER.search(name)
+
+
+def _is_final(score: Score) -> bool:
+    name = score.name
+    return not score.validation and _FINAL.search(name) is not None and not _is_before(name)
 
 
 def _difference(record: Published, claim: Value[float], tolerance: float) -> tuple[str, str]:

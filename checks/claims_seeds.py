@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from checks.contract import Finding, Status
-from checks.published import Log, Published, Run, slack
+from checks.published import Published, Run, slack
 
 ID = "claims.seeds"
 
@@ -17,7 +17,8 @@ def check(record: Published) -> Finding:
     """Compare the seeds that are claimed, those that logs state and those in the logs' names.
 
     FAIL: a claimed seed has no log, a log states another seed than its name or than the claim whose score it
-    holds, or two runs have one seed. NOT-RUN: nothing to compare; a log without any seed may be that of a
+    holds, two runs have one seed, or the logs of a seed state no score that the one claimed of it could be
+    (where they do give the headline). NOT-RUN: nothing to compare; a log without any seed may be that of a
     claimed one. `measured` counts the distinct seeds.
     """
     runs = record.headline.runs
@@ -35,12 +36,13 @@ def check(record: Published) -> Finding:
         for seed, run in others
     ]
     # A log that states no seed, and whose name has none, may be of any of them.
-    nameless = sum(not _seeds_of(log) for log in record.logs)
+    nameless = sum(not log.seeds for log in record.logs)
     if len(missing) > nameless:
         more = f" and {len(missing) - 8} more" if len(missing) > 8 else ""
         listed = f"seed{'s' * (len(missing) > 1)} {', '.join(map(str, missing[:8]))}{more}"
         faults.append(("claimed_seed_without_log", f"no log of the claimed {listed}"))
-    faults += [*_repeated(runs), *_misnamed(runs)]
+    elsewhere = {seed for seed, _ in others}
+    faults += [*_repeated(runs), *_misnamed(runs, claimed), *_other_score(record, elsewhere)]
     words = list(dict.fromkeys(word for word, _ in faults))
     if runs and not seeds:
         words.append("seed_unknown")
@@ -66,16 +68,10 @@ def _nothing_to_compare(runs: Sequence[Run], seeds: Sequence[int], missing: Sequ
     return ""
 
 
-def _seeds_of(log: Log) -> set[int]:
-    """Return every seed that a log states or has in its name."""
-    stated = {value.value for value in log.seed.values}
-    return stated if log.seed_in_name is None else stated | {log.seed_in_name}
-
-
 def _without_log(record: Published, elsewhere: set[int]) -> list[int]:
     """Return the claimed seeds of which there is no log, less those whose score stands `elsewhere`."""
     claimed = record.usable.seeds if record.usable else ()
-    logged = {seed for log in record.logs for seed in _seeds_of(log)}
+    logged = {seed for log in record.logs for seed in log.seeds}
     return [seed for seed in claimed if seed not in logged and seed not in elsewhere]
 
 
@@ -85,12 +81,53 @@ def _repeated(runs: Sequence[Run]) -> Iterator[tuple[str, str]]:
         yield "seed_repeated", f"{stated.count(seed)} of {len(runs)} runs state seed {seed}"
 
 
-def _misnamed(runs: Sequence[Run]) -> Iterator[tuple[str, str]]:
+def _misnamed(runs: Sequence[Run], claimed: Sequence[int]) -> Iterator[tuple[str, str]]:
+    if _are_an_index(runs, claimed):
+        return
     for run in runs:
         own, named = run.log.seed.best, run.log.seed_in_name
         if own is not None and named is not None and own.value != named:
             words = f"{own.place} states seed {own.value}, the file's name {named}"
             yield "logged_seed_differs_from_file_name", words
+
+
+def _are_an_index(runs: Sequence[Run], claimed: Sequence[int]) -> bool:
+    """Say whether the numbers in the logs' names count the logs, and are no seeds.
+
+    They run from 0 or 1, none is what its log states, and none is claimed.
+    """
+    names = [run.log.seed_in_name for run in runs]
+    stated = [run.log.seed.value for run in runs]
+    counts = any(set(names) == set(range(i, i + len(runs))) for i in (0, 1))
+    if len(runs) < 2 or not counts or set(names) & set(claimed):
+        return False
+    return all(own is not None and own != name for own, name in zip(stated, names, strict=True))
+
+
+def _other_score(record: Published, elsewhere: set[int]) -> Iterator[tuple[str, str]]:
+    """Yield claimed scores of seeds that no score of the seed's logs rounds to.
+
+    Not where the headline is none of the logs' either: that is `claims.score`'s to say, once.
+    """
+    claims = record.usable
+    if claims is None or not record.headline.reproduces:
+        return
+    for claim in claims.per_seed:
+        if claim.val_bpb is None or claim.seed in elsewhere:
+            continue
+        runs = [run for run in record.headline.runs if claim.seed in run.log.seeds]
+        names = {name for run in runs for name in run.joined}
+        logs = [log for log in record.logs if log.name in names or claim.seed in log.seeds]
+        scores = [score for log in logs for score in log.scores]
+        shown = [run.score for run in runs] or [s for s in scores if not s.validation]
+        value = claim.val_bpb.value
+        if shown and not any(
+            abs(score.val_bpb - value) <= max(slack(claim.bpb_digits), slack(score.bpb_digits))
+            for score in (*scores, *shown)
+        ):
+            words = f"seed {claim.seed} is claimed at {value:.{min(claim.bpb_digits, 12)}f}"
+            words += f"; its log states {shown[-1].val_bpb:.{min(shown[-1].bpb_digits, 12)}f}"
+            yield "claimed_score_not_the_logged_one", words
 
 
 def _other_seed(record: Published, runs: Sequence[Run]) -> Iterator[tuple[int, Run]]:

@@ -1,12 +1,13 @@
-"""evidence.seeds: the claim rests on enough seeds, and on all that were run.
+"""evidence.seeds: the claim rests on enough seeds, and is no single one of several runs that lie here.
 
-Does not catch: seeds that were run and never published.
+Logs of further seeds that the claim leaves out are named, and nothing more: why they were left out is not in
+them. Does not catch: seeds that were run and never published.
 """
 
 from __future__ import annotations
 
 from checks.contract import Finding, Status
-from checks.published import Published
+from checks.published import Published, mean
 from checks.published_limits import Limits
 
 ID = "evidence.seeds"
@@ -21,8 +22,8 @@ def check(record: Published, limits: Limits) -> Finding:
     """Count the distinct seeds of the runs behind the claim, and say where one run of several was reported.
 
     A seed that a log states is believed before the one in its name. `measured` counts seeds, `limit` is the
-    ruleset's least number. FAIL: fewer, or a choice. NOT-RUN: no run was found, or the non-record track,
-    which asks for no number of seeds; the outcomes say what was found all the same.
+    ruleset's least number. FAIL: fewer, or one run reported of several. NOT-RUN: no run was found, or the
+    non-record track, which asks for no number of seeds; the outcomes say what was found all the same.
     """
     runs = record.headline.runs
     if not runs:
@@ -34,11 +35,32 @@ def check(record: Published, limits: Limits) -> Finding:
         outcome, which = CHOSEN[record.headline.rule]
         outcomes.append(outcome)
         says += f"; the claim is {which} of several runs that are here"
+    says += _left_out(record)
     if outcomes and record.track is not None and record.track.value == "non-record":
         says += "; the non-record track asks for none"
         return _finding(Status.NOT_RUN, outcomes, says, distinct, limits)
     status = Status.FAIL if outcomes else Status.PASS
     return _finding(status, outcomes, says, distinct, limits)
+
+
+def _left_out(record: Published) -> str:
+    """Return which other seeds' logs state the headline's score, and the mean with them, or ""."""
+    runs, name = record.headline.runs, record.headline.name
+    counted = {run.seed for run in runs}
+    used = {run.log.name for run in runs}.union(*(run.joined for run in runs))
+    others: dict[int, float] = {}
+    for log in record.logs:
+        seed = log.own_seed
+        found = [s.val_bpb for s in log.scores if s.name == name and not s.validation]
+        if found and seed is not None and seed not in counted and log.name not in used:
+            others[seed] = found[-1]
+    value = mean([*(run.score.val_bpb for run in runs), *others.values()])
+    if not others or value is None:
+        return ""
+    seeds, many = sorted(others), len(others) > 1
+    shown = ", ".join(map(str, seeds[:8])) + (f" and {len(seeds) - 8} more" if seeds[8:] else "")
+    words = f"; {len(seeds)} more log{'s' * many} state{'s' * (not many)} this score: seed"
+    return f"{words}{'s' * many} {shown}; the mean with {'them' if many else 'it'} is {value:.4f}"
 
 
 def _distinct(record: Published) -> int:

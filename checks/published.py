@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
@@ -39,8 +39,8 @@ class Value(Generic[T]):
 class Found(Generic[T]):
     """All that a log states of one quantity, in order of appearance; the last one counts.
 
-    Logs repeat themselves, so equal values are one. Where they differ, the quantity is ambiguous, and every
-    use of `value` has to say so.
+    Logs repeat themselves, so equal values are one. Where they differ, the quantity is ambiguous: a limit
+    is held against all `candidates` (`one_side`), and what uses the last alone is no verdict of a limit.
     """
 
     values: tuple[Value[T], ...] = ()
@@ -170,6 +170,12 @@ class Log:
         """Return the seed as logged, or as the file's name has it."""
         return self.seed.value if self.seed.values else self.seed_in_name
 
+    @property
+    def seeds(self) -> set[int]:
+        """Return every seed that the log states or has in its name."""
+        stated = {value.value for value in self.seed.values}
+        return stated if self.seed_in_name is None else stated | {self.seed_in_name}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
@@ -255,6 +261,42 @@ def place(file: str, line: int) -> str:
     if line < 0:
         return f"{file}, line {-line:,} from the end"
     return f"{file}:{line}" if line else file
+
+
+def others(found: Found[T]) -> str:
+    """Return the words for values that are stated beside the one that counts, or ""."""
+    beside = [v for v in found.candidates if v.value != found.value][:4]
+    stated = ", ".join(
+        f"{v.words or 'another value'} {v.value:g} ({v.place})"
+        for v in beside
+        if not isinstance(v.value, str)
+    )
+    return f"; also stated: {stated}" if stated else ""
+
+
+def one_side(values: Iterable[float], limit: float) -> bool | None:
+    """Return whether values lie over a limit: True for all, False for none, None for values on both sides."""
+    over = {value > limit for value in values}
+    return over.pop() if len(over) == 1 else None
+
+
+def several(values: Iterable[str]) -> str:
+    """Return the words for values on both sides of a limit."""
+    return f"the log states several ({', '.join(values)}); which one counts cannot be told"
+
+
+def other_gpus(runs: Sequence[Run], expected: int) -> str:
+    """Return on how many GPUs all runs were that state no run on the expected number, or "".
+
+    A stray line of another number, as an evaluation on one GPU prints, does not make it another run: one
+    statement of the expected number anywhere is enough.
+    """
+    if not runs or any(not run.ranks.values for run in runs):
+        return ""
+    stated = sorted({value.value for run in runs for value in run.ranks.values})
+    if expected in stated:
+        return ""
+    return f"{' or '.join(map(str, stated))} GPU{'s' * (stated != [1])}"
 
 
 def completed(score: Score, other: Score) -> Score:

@@ -82,25 +82,41 @@ def write_table(rows: Sequence[Row]) -> str:
 
 
 def predecessor(record: Published, rows: Sequence[Row]) -> tuple[Row | None, str]:
-    """Return the record that this one has to beat, and why that one.
+    """Return the record that this one has to beat, and why that one: the best with an earlier date.
 
-    The one that submission.json names, if the table has it; else the best of those with an earlier date. A
-    record is not its own predecessor.
+    A record that the claims name is mentioned and chooses nothing: contestants would choose an easy one.
+    A row is the record itself where name and scores are the same.
     """
-    own = record.id.rpartition("/")[2]
-    others = [row for row in rows if row.id != own]
-    named = record.claims.against.best if record.claims and not record.claims.mended else None
-    if named is not None and named.value > 0:
-        for row in others:
-            if row.pull_request == named.value:
-                return row, f"{named.place} names PR #{named.value} ({named.words})"
     if record.date is None:
-        return None, "the record has no date, and names none that the table has"
-    before = [row for row in others if row.date < record.date.value]
+        return None, "the record has no date"
+    before = [row for row in rows if row.date < record.date.value and not _is(row, record)]
     if not before:
         return None, f"the table has no record before {record.date.value}"
     best = min(before, key=lambda row: row.mean_bpb)
-    return best, f"best of the {len(before)} records before {record.date.value} in the table"
+    found = f"the best of the {len(before)} earlier records that the table has"
+    if len(before) == 1:
+        found = "the one earlier record that the table has"
+    return best, found + _named(record, before, best)
+
+
+def _named(record: Published, before: Sequence[Row], best: Row) -> str:
+    """Return what to say of the record that the claims name, or ""."""
+    claims = record.usable
+    said = claims.against.best if claims else None
+    if said is None or said.value <= 0:
+        return ""
+    row = next((row for row in before if row.pull_request == said.value), None)
+    what = "that one" if row == best else f"{row.id}, which is worse" if row else "not in the table"
+    return f"; {said.place} names PR #{said.value}, {what}"
+
+
+def _is(row: Row, record: Published) -> bool:
+    own = [run.score.val_bpb for run in record.headline.runs]
+    same = len(own) == len(row.val_bpb) and all(
+        abs(one - other) <= 1e-6
+        for one, other in zip(sorted(own), sorted(row.val_bpb), strict=True)
+    )
+    return row.id == record.id.rpartition("/")[2] and same
 
 
 def nats_of_row(row: Row) -> tuple[float, ...]:

@@ -33,9 +33,17 @@ _METHODS = frozenset(
 _RANGE = {"bpb": (0.05, 20.0), "loss": (0.02, 20.0)}
 """What a score can be; a mistaken key is most often far outside."""
 
+_SAME = _BPB_WORDS - {"best", "sub"} | {"loss", "nats", "validation"}
+"""Words that leave a score the one that counts: keys of these alone mean the same."""
+_SAME_CODE = frozenset("bytes code size".split())
+_SAME_STD = frozenset("val validation bpb mean 3seed seed seeds std stdev dev deviation".split())
+
 _EVAL_TIME = re.compile(
     r"^(?:total_)?eval(?:uation)?(?:_\w+)??_(?:time_)?(?:s|sec|secs|seconds)(?:_(?:mean|max|min|avg))?$"
+    r"|^(?:total_)?eval(?:uation)?_time_(?:ms|milliseconds)(?:_(?:mean|max|min|avg))?$"
 )
+_NOT_TAKEN = frozenset("timeout budget limit cap allowed allowance deadline all sum".split())
+"""Words of a time that evaluation may take, or that all seeds take together."""
 _BYTES = (
     r"bytes_total",
     r"total_bytes",
@@ -72,8 +80,9 @@ _STEPS = re.compile(
 )
 _STEP_MS = re.compile(r"^(?:step_avg_ms(?:_mean)?|ms_per_step|step_time_ms|step_avg)$")
 _TRAIN_S = re.compile(
-    r"^(?:train(?:ing)?_(?:time|wallclock)(?:_(?:s|seconds|ms))?(?:_mean)?|wallclock_seconds|train_s)$"
+    r"^(?:train(?:ing)?_(?:time|wallclock)_(?:s|sec|secs|seconds|ms)(?:_mean)?|wallclock_seconds|train_s)$"
 )
+"""Always with a unit: "train_time": 10 may be minutes."""
 
 
 def read_claims(file: str, parsed: JsonFile) -> Claims:
@@ -81,7 +90,7 @@ def read_claims(file: str, parsed: JsonFile) -> Claims:
     reader = _Reader(file, parsed.entries)
     bpb, bpb_digits = reader.score("bpb")
     loss, loss_digits = reader.score("loss")
-    std, std_digits = reader.number(_STD)
+    std, std_digits = reader.alike(_STD, _SAME_STD)
     seeds, seeds_line = claimed_seeds(reader.entries, reader.table)
     return Claims(
         file=file,
@@ -93,13 +102,13 @@ def read_claims(file: str, parsed: JsonFile) -> Claims:
         val_loss=loss,
         loss_digits=loss_digits,
         bytes_total=reader.bytes_total(),
-        bytes_code=_whole(reader.number(_CODE)[0]),
+        bytes_code=_whole(reader.alike(_CODE, _SAME_CODE)[0]),
         std_bpb=std,
         std_digits=std_digits,
         seeds=seeds,
         seeds_line=seeds_line,
         per_seed=reader.per_seed(),
-        eval_s=reader.all_numbers(_EVAL_TIME),
+        eval_s=reader.eval_times(),
         deltas=reader.all_numbers(_DELTA, deep=True),
         against=_whole(reader.number(_AGAINST)[0]),
         steps=_whole(reader.number(_STEPS, deep=True)[0]),
@@ -119,9 +128,12 @@ class _Reader:
 
     def __init__(self, file: str, entries: tuple[Entry, ...]) -> None:
         self.file = file
-        self.as_written = named(entries)
-        self.entries = tuple(map(with_numbers, entries))
-        self.top = named(self.entries)
+        # Of a key that is given twice the last one counts; what the others say can only make it ambiguous.
+        standing = tuple(entry for entry in entries if not entry.replaced)
+        self.as_written = named(standing)
+        self.entries = tuple(map(with_numbers, standing))
+        replaced = (with_numbers(entry) for entry in entries if entry.replaced)
+        self.top = named((*self.entries, *replaced))
         self.table: Table = seed_table(self.entries)
 
     def value(self, entry: Entry) -> Value[Any]:
@@ -139,20 +151,33 @@ class _Reader:
                 continue
             if is_number(item.entry.value) and low <= item.entry.value <= high:
                 plain = 0 if item.key in (f"val_{what}", what) else 1 + bool(_METHODS & set(words))
-                ranked.append(((plain, item.nested, len(words)), item.entry))
-        ranked.sort(key=lambda pair: pair[0])
+                same = set(words) <= _SAME
+                ranked.append(((plain, item.nested, len(words)), same, item.entry))
+        ranked.sort(key=lambda one: (one[-1].replaced, one[0]))
         if not ranked:
             return Found(), 0
-        first = ranked[0]
-        same = [entry for rank, entry in ranked if rank[0] == first[0][0]]
-        # The last of a Found counts: the best key goes there.
-        found = Found(tuple(self.value(entry) for entry in reversed(same)))
-        return found, first[1].digits
+        (plainest, *_), first_same, _ = ranked[0]
+        return self._chosen(
+            [entry for rank, same, entry in ranked if rank[0] == plainest or (same and first_same)]
+        )
+
+    def _chosen(self, entries: list[Entry]) -> tuple[Found[Any], int]:
+        """Return the first of some values, and before it those that differ by more than rounding."""
+        if not entries or entries[0].replaced:
+            return Found(), 0
+        first, *others = entries
+        different = [
+            other
+            for other in reversed(others)
+            if abs(other.value - first.value) > slack(min(other.digits, first.digits))
+        ]
+        # The last of a Found counts.
+        return Found(tuple(self.value(entry) for entry in (*different, first))), first.digits
 
     def _keyed(self, key: re.Pattern[str], *, deep: bool) -> Iterator[Entry]:
         """Yield the numbers under keys like this; `deep` also one object deep, without single seeds'."""
         for item in self._shallow() if deep else self.top:
-            if key.match(item.key) and is_number(item.entry.value):
+            if key.match(item.key) and is_number(item.entry.value) and not item.entry.replaced:
                 yield item.entry
 
     def _shallow(self) -> Iterator[Named]:
@@ -163,8 +188,27 @@ class _Reader:
                 yield Named(spelled(entry.path[-1]), entry, len(entry.path) - 1)
 
     def number(self, key: re.Pattern[str], *, deep: bool = False) -> tuple[Found[float], int]:
-        entry = next(self._keyed(key, deep=deep), None)
-        return (Found((self.value(entry),)), entry.digits) if entry else (Found(), 0)
+        return self._chosen(list(self._keyed(key, deep=deep))[:1])
+
+    def alike(self, key: re.Pattern[str], words: frozenset[str]) -> tuple[Found[float], int]:
+        """Return the first number under keys like this; those of nothing but `words` mean the same."""
+        found = [i for i in self.top if key.match(i.key) and is_number(i.entry.value)]
+        found.sort(key=lambda item: not set(item.key.split("_")) <= words)
+        return self._chosen(
+            [i.entry for i in found if i is found[0] or set(i.key.split("_")) <= words]
+        )
+
+    def eval_times(self) -> tuple[Value[float], ...]:
+        """Return the claimed times of evaluation in seconds."""
+        found = []
+        for item in self.top:
+            words = item.key.split("_")
+            number = is_number(item.entry.value) and not item.entry.replaced
+            if number and _EVAL_TIME.match(item.key) and not _NOT_TAKEN.intersection(words):
+                factor = 1e-3 if {"ms", "milliseconds"} & set(words) else 1.0
+                value = self.value(item.entry)
+                found.append(value if factor == 1 else replace(value, value=value.value * factor))
+        return tuple(found)
 
     def all_numbers(self, key: re.Pattern[str], *, deep: bool = False) -> tuple[Value[float], ...]:
         return tuple(self.value(entry) for entry in self._keyed(key, deep=deep))
@@ -196,7 +240,7 @@ class _Reader:
         """Return the claimed size; of keys that mean the same, the most usual counts and comes last."""
         for patterns in (_BYTES, _BYTES_OVER_SEEDS):
             found = [
-                self.value(item.entry)
+                item.entry
                 for pattern in patterns
                 for item in self.top
                 if re.fullmatch(pattern, item.key)
@@ -204,7 +248,7 @@ class _Reader:
                 and item.entry.value >= _LEAST_BYTES
             ]
             if found:
-                return _whole(Found(tuple(reversed(found if patterns is _BYTES else found[:1]))))
+                return _whole(self._chosen(found if patterns is _BYTES else found[:1])[0])
         return Found()
 
     def per_seed(self) -> tuple[SeedClaim, ...]:

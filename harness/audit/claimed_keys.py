@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.audit.json_lines import Entry, decimal
+from harness.audit.text import decimals
 
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _OTHER = re.compile(r"[^a-z0-9#]+")
@@ -18,6 +19,7 @@ _QUOTED = re.compile(
     r"\s*+([-+]?(?:\d{1,3}(?:[,_]\d{3})+|\d{1,30})(?:\.\d{1,30})?(?:e[-+]?\d{1,3})?)\s*(?:bytes|b|bpb|nats)?\s*",
     re.I,
 )
+_WHOLE = re.compile(r"[-+]?\d+")
 GROUP = re.compile(
     r"(?:final_|overall_|headline_)?(?:results?|metrics?|scores?|summary|final|submission|aggregate[sd]?"
     r"|overall|headline|stat(?:istic)?s|evaluation|means?|averages?)"
@@ -63,19 +65,26 @@ def with_numbers(entry: Entry) -> Entry:
 
 
 def _or_number(item: Any) -> Any:
-    number = _number(item)[0] if isinstance(item, str) else None
-    return item if number is None else number
+    digits = _unquoted(item) if isinstance(item, str) else ""
+    if not digits:
+        return item
+    # In a list each number keeps its decimals itself, as those do that were written without quotes.
+    return int(digits) if _WHOLE.fullmatch(digits) else decimal(digits)
 
 
 def _number(text: str) -> tuple[int | float | None, int]:
-    match = _QUOTED.fullmatch(text) if len(text) <= 80 else None
-    if match is None:
+    digits = _unquoted(text)
+    if not digits:
         return None, 0
-    digits = re.sub("[,_]", "", match[1])
-    if re.fullmatch(r"[-+]?\d+", digits):
-        return int(digits), 0
-    number = decimal(digits)
-    return (number, number.digits) if abs(number) < 1e300 else (None, 0)
+    # Nobody else may meet the reader's own kind of number: what is written again has to be plain.
+    return (int(digits) if _WHOLE.fullmatch(digits) else float(digits)), decimals(digits)
+
+
+def _unquoted(text: str) -> str:
+    """Return a number that was put into quotes, without what parts its thousands; or ""."""
+    match = _QUOTED.fullmatch(text) if len(text) <= 80 else None
+    digits = re.sub("[,_]", "", match[1]) if match else ""
+    return digits if digits and abs(float(digits)) < 1e300 else ""
 
 
 def named(entries: tuple[Entry, ...]) -> tuple[Named, ...]:

@@ -1,6 +1,7 @@
 """An audit as CSV: one row a record, plain numbers, for a spreadsheet.
 
-A cell that a spreadsheet would take for a formula gets an apostrophe in front (OWASP, "CSV injection").
+Words are shown as for a terminal, since a table may be printed in a CI job. A cell that a spreadsheet would
+take for a formula gets an apostrophe in front (OWASP, "CSV injection").
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import io
 
 from harness.audit.model import Audit, Audited
 from harness.audit.sections import SORTS, fails, worst_of
-from harness.report.escape import visible
+from harness.report.escape import for_terminal
 
 
 def render_csv(audit: Audit, sort: str = "id") -> str:
@@ -72,5 +73,5 @@ def _cell(value: object) -> str:
         return ""
     if isinstance(value, int | float):
         return repr(value)
-    text = visible(str(value), 500)
+    text = for_terminal(str(value), 500)
     return f"'{text}" if text.startswith(("=", "+", "-", "@", "\\t", "\\r")) else text

@@ -7,6 +7,7 @@ said.
 
 from __future__ import annotations
 
+import datetime
 import os
 import re
 import stat
@@ -22,6 +23,10 @@ from harness.audit.log import read_log
 
 MAX_FILES = 5_000
 MAX_LOGS = 200
+MAX_TRAININGS = 600
+"""Of all logs of a folder together, each of which may hold several."""
+LOG_BYTES = 128 << 20
+"""Read of all logs of a folder together."""
 MAX_DEPTH = 12
 MAX_PROBLEMS = 100
 TRAINER = "train_gpt.py"
@@ -29,11 +34,21 @@ CLAIMS = "submission.json"
 
 _LOG = re.compile(r"\.(?:log|txt|out)$", re.I)
 _NO_LOG = re.compile(r"^(?:requirements|license|notice|readme|copying|authors)\b", re.I)
+_SPEAKING = re.compile(
+    r"(?<![a-z])(?:train(?:ing|ed)?|seeds?|runs?|eval(?:uation)?|logs?)+(?![a-z])", re.I
+)
+"""In the name of a .txt that alone makes a folder a record."""
+_PACKED = re.compile(r"\.(?:log|txt|out)\.(?:gz|xz|zst|bz2|lz4|lzma|br|zip)$", re.I)
+_LINES_OF_JSON = re.compile(r"\.(?:jsonl|ndjson)(?:\.(?:gz|xz|zst|bz2|lz4|zip))?$", re.I)
 _SCRIPT = re.compile(r"\.(?:py|sh|c|cc|cpp|cu|h|pyx)$", re.I)
 _ARTIFACT = re.compile(r"\.(?:ptz|pt|pth|bin|npz|safetensors|br|zst|xz|lzma|ptz\.\w+)$", re.I)
-_DATE = re.compile(r"(20\d\d-[01]\d-[0-3]\d)")
+_DATE = re.compile(r"(?<!\d)(20[2-9]\d-[01]\d-[0-3]\d)(?!\d)")
+_DAYS_APART = 3
+"""A record may be written some days before it is published."""
 _PULL = re.compile(r"(?:^|/)(?:pr|pull|pull_)#?(\d{1,6})(?:/|$)", re.I)
 _NON_RECORD = re.compile(r"non[-_ ]?record", re.I)
+_TRACKS = {"track_non_record_16mb": "non-record", "track_10min_16mb": "record"}
+"""Folders that say which track a record lies in."""
 
 
 def find_folders(paths: Sequence[Path]) -> Iterator[Path]:
@@ -55,7 +70,8 @@ def _records(folder: Path, depth: int) -> list[tuple[Path, bool]]:
     """
     entries = _entries(folder)
     if entries is None:
-        return []
+        # What cannot be listed may hold anything, and is shown with that problem.
+        return [(folder, False)] if _is_there(folder) else []
     files = [entry.name for entry in entries if _is_file(entry)]
     if CLAIMS in files:
         return [(folder, True)]
@@ -67,13 +83,30 @@ def _records(folder: Path, depth: int) -> list[tuple[Path, bool]]:
     ]
     if any(claimed for _, claimed in below):
         return [found for found in below if found[1] or _has_logs(found[0])]
-    if any(name.endswith(".log") or name == TRAINER for name in files):
+    if any(_is_log(name) or name == TRAINER for name in files):
         return [(folder, False)]
     return below
 
 
 def _has_logs(folder: Path) -> bool:
-    return any(entry.name.endswith(".log") for entry in _entries(folder) or ())
+    """Say whether a folder has logs, or may have some: one that cannot be listed."""
+    entries = _entries(folder)
+    return entries is None or any(_is_log(e.name) and _is_file(e) for e in entries)
+
+
+def _is_log(name: str) -> bool:
+    """Say whether a name alone says that a file is a log, as "notes.txt" does not."""
+    if not _LOG.search(name) or _NO_LOG.match(name):
+        return False
+    return not name.lower().endswith(".txt") or bool(_SPEAKING.search(name))
+
+
+def _is_there(path: Path) -> bool:
+    """Say whether there is a folder at all."""
+    try:
+        return stat.S_ISDIR(path.stat().st_mode)
+    except (OSError, ValueError):
+        return False
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]] | None:
@@ -106,11 +139,12 @@ def read_folder(folder: Path, name: str) -> Published:
     claims = _claims(folder, files, problems)
     logs = _logs(folder, files, problems)
     headline = find_headline(claims, logs)
-    runs = tuple(_joined(run, logs) for run in headline.runs)
+    of_seed = _by_seed(logs)
+    runs = tuple(_joined(run, of_seed) for run in headline.runs)
     return Published(
         id=name,
-        date=_date(claims, name),
-        track=_track(claims, str(folder.absolute())),
+        date=_date(claims, folder.absolute().name, problems),
+        track=_track(claims, folder.absolute()),
         pull_request=_pull_request(str(folder.absolute())),
         claims=claims,
         headline=type(headline)(
@@ -121,7 +155,9 @@ def read_folder(folder: Path, name: str) -> Published:
             Value(size, shown(file), 0) for file, size in files.items() if _SCRIPT.search(file)
         ),
         artifacts=tuple(
-            Value(size, shown(file), 0) for file, size in files.items() if _ARTIFACT.search(file)
+            Value(size, shown(file), 0)
+            for file, size in files.items()
+            if _ARTIFACT.search(file) and not _PACKED.search(file)
         ),
         texts=tuple(_texts(folder, files, claims)),
         problems=_few(problems),
@@ -132,6 +168,8 @@ def _few(problems: list[Value[str]]) -> tuple[Value[str], ...]:
     if len(problems) <= MAX_PROBLEMS:
         return tuple(problems)
     more = len(problems) - MAX_PROBLEMS
+    # What is said of the folder as a whole may not be lost among names that somebody made in thousands.
+    problems = sorted(problems, key=lambda problem: problem.file != ".")
     return (*problems[:MAX_PROBLEMS], Value(f"{more:,} more of such files", ".", 0))
 
 
@@ -193,11 +231,8 @@ def _claims(folder: Path, files: dict[str, int], problems: list[Value[str]]) -> 
 
 
 def _logs(folder: Path, files: dict[str, int], problems: list[Value[str]]) -> list[Log]:
-    names = [f for f in files if _LOG.search(f) and not _NO_LOG.match(PurePosixPath(f).name)]
-    if len(names) > MAX_LOGS:
-        problems.append(Value(f"{len(names):,} logs; the first {MAX_LOGS} are read", ".", 0))
     logs: list[Log] = []
-    for name in names[:MAX_LOGS]:
+    for name in _log_names(files, problems):
         text = log_text.read(folder / name)
         if text.problem:
             problems.append(Value(text.problem, shown(name), 0))
@@ -211,27 +246,64 @@ def _logs(folder: Path, files: dict[str, int], problems: list[Value[str]]) -> li
             or any(_states_anything(log) for log in parts)
         ):
             logs += parts
-    return logs
+    if len(logs) > MAX_TRAININGS:
+        said = f"{len(logs):,} trainings in its logs; the first {MAX_TRAININGS} are judged"
+        problems.append(Value(said, ".", 0))
+    return logs[:MAX_TRAININGS]
+
+
+def _log_names(files: dict[str, int], problems: list[Value[str]]) -> list[str]:
+    """Return the names of the logs to read; where they are too many or too large, *.log before others."""
+    for file in files:
+        if _PACKED.search(file):
+            problems.append(Value("is packed; not read", shown(file), 0))
+        elif _LINES_OF_JSON.search(file):
+            problems.append(Value("has lines of JSON; not read", shown(file), 0))
+    found = [f for f in files if _LOG.search(f) and not _NO_LOG.match(PurePosixPath(f).name)]
+    empty = [file for file in found if not files[file]]
+    problems += [Value("is empty", shown(file), 0) for file in empty]
+    names = [file for file in found if files[file]]
+    if len(names) > MAX_LOGS:
+        problems.append(Value(f"{len(names):,} logs; the first {MAX_LOGS} are read", ".", 0))
+    names.sort(key=lambda file: not file.lower().endswith(".log"))
+    left, chosen, skipped = LOG_BYTES, [], 0
+    for name in names[:MAX_LOGS]:
+        size = min(files[name], 2 * log_text.WINDOW_BYTES)
+        if size <= left:
+            left -= size
+            chosen.append(name)
+        else:
+            skipped += 1
+    if skipped:
+        said = f"more than {LOG_BYTES >> 20} MiB of logs; {skipped:,} of them are not read"
+        problems.append(Value(said, ".", 0))
+    return sorted(chosen)
 
 
 def _states_anything(log: Log) -> bool:
     return bool(log.scores or log.steps or log.stop_ms.values or log.counted.values)
 
 
-def _joined(run: Run, logs: Sequence[Log]) -> Run:
+def _by_seed(logs: Sequence[Log]) -> dict[int, list[Log]]:
+    """Return the logs of each seed; a summary of several seeds is the log of none."""
+    found: dict[int, list[Log]] = {}
+    for log in logs:
+        if log.own_seed is not None and not log.seed.candidates:
+            found.setdefault(log.own_seed, []).append(log)
+    return found
+
+
+def _joined(run: Run, of_seed: dict[int, list[Log]]) -> Run:
     """Return a run with what its own log lacks from the one other log of its seed that has it."""
     own = run.log
-    lacking = not own.counted.values or not own.stop_ms.values
-    others = [
-        log
-        for log in logs
-        if log.name != own.name
-        and log.own_seed == own.own_seed
-        and own.own_seed is not None
-        and not log.seed.candidates  # a summary of several seeds is the log of none
-        and (not log.sha256 or log.sha256 != own.sha256)
-    ]
-    other = others[0] if lacking and len(others) == 1 else None
+    others: list[Log] = []
+    if own.own_seed is not None and not (own.counted.values and own.stop_ms.values):
+        others = [
+            log
+            for log in of_seed.get(own.own_seed, ())
+            if log.name != own.name and (not log.sha256 or log.sha256 != own.sha256)
+        ]
+    other = others[0] if len(others) == 1 else None
     stop_log = own if own.stop_ms.values or other is None else other
     size_log = own if own.counted.values or other is None else other
     return Run(
@@ -248,23 +320,46 @@ def _joined(run: Run, logs: Sequence[Log]) -> Run:
     )
 
 
-def _date(claims: Claims | None, name: str) -> Value[str] | None:
-    said = claims.date.best if claims else None
-    if said is not None and (match := _DATE.search(said.value)):
-        return Value(match[1], said.file, said.line)
-    match = _DATE.search(PurePosixPath(name).name)
-    return Value(match[1], ".", 0) if match else None
+def _date(claims: Claims | None, name: str, problems: list[Value[str]]) -> Value[str] | None:
+    """Return the later of the claimed date and that in the folder's name.
 
-
-def _track(claims: Claims | None, path: str) -> Value[str] | None:
-    """Return "record" or "non-record" and where it is said: the folder's path, else the claims.
-
-    A name or a blurb does not count: what a contestant calls a non-record was merged as a record.
+    A date decides which records came before, and an early one has the easier of them.
     """
-    if _NON_RECORD.search(path):
-        return Value("non-record", ".", 0)
-    if "track_10min_16mb" in path:
-        return Value("record", ".", 0)
+    said = claims.date.best if claims else None
+    claimed = _day(said.value) if said is not None else None
+    named = _day(name)
+    if named is not None and (claimed is None or named > claimed):
+        found = Value(named.isoformat(), ".", 0)
+    elif claimed is not None and said is not None:
+        found = Value(claimed.isoformat(), said.file, said.line)
+    else:
+        return None
+    if claimed and named and said and abs((claimed - named).days) > _DAYS_APART:
+        text = f"claims {claimed}, the folder's name says {named}; the later one is used"
+        problems.append(Value(text, said.file, said.line))
+    return found
+
+
+def _day(text: str) -> datetime.date | None:
+    """Return the first date in a text that there is in a calendar."""
+    for match in _DATE.finditer(text):
+        try:
+            return datetime.date.fromisoformat(match[1])
+        except ValueError:
+            continue
+    return None
+
+
+def _track(claims: Claims | None, path: Path) -> Value[str] | None:
+    """Return "record" or "non-record" and where it is said: the folder it lies in, else the claims.
+
+    Only whole names of the contest's own folders count, the innermost first: anybody may have a checkout, or
+    a record, with "nonrecord" in its name. A blurb does not count either: what a contestant calls a
+    non-record was merged as a record.
+    """
+    for part in reversed(path.parts):
+        if part in _TRACKS:
+            return Value(_TRACKS[part], ".", 0)
     said = claims.track.best if claims else None
     if said is None:
         return None

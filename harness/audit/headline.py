@@ -41,6 +41,8 @@ NOTHING = Headline(rule="no log states a score", name="", runs=(), reproduces=No
 OF_SEEDS = "mean of the claimed seeds, each found in a log"
 OF_ALL = "mean of all logs"
 OF_GROUP = "mean of one group of logs"
+_SINGLE_RANK = 4
+"""One log alone; a group is the better explanation of a claim, be it of what score it may."""
 SINGLE, BEST, ONE = "single log", "best of several logs", "one of several logs"
 UNCLAIMED = "no claim: last final line of each log"
 MISSED = "claim not reproduced: last final line of each log"
@@ -67,8 +69,9 @@ def find_headline(claims: Claims | None, logs: Sequence[Log]) -> Headline:
         if value is None or abs(value - claim) > tolerance + SLACK_BPB:
             continue
         order = (
-            rank,
+            rank >= _SINGLE_RANK,
             sum(NOT_FINAL.search(run.score.name) is not None for run in runs),
+            rank,
             -len(runs),
             abs(value - claim) > 0.6 * tolerance + 1e-9,
             not _has_loss(runs, claims),
@@ -105,7 +108,7 @@ def _groups(claims: Claims, logs: Sequence[Log]) -> Iterator[tuple[int, str, str
                     yield 2, OF_GROUP, name, tuple(group)
         best = min(run.score.val_bpb for run in last)
         for run in each:
-            yield 4, SINGLE if alone else _one_of(run, best, len(last)), name, (run,)
+            yield _SINGLE_RANK, SINGLE if alone else _one_of(run, best, len(last)), name, (run,)
 
 
 def _alone(logs: Sequence[Log]) -> bool:

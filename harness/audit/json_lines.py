@@ -10,10 +10,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from harness.audit.text import decode
+from harness.audit.text import decimals, decode
 
 MAX_BYTES = 1 << 20
 MAX_VALUES = 20_000
@@ -32,13 +32,15 @@ class Entry:
     """One value that is no object: a number, a word, true, false, null, or a list of those.
 
     `path` has the keys that lead to it; objects of a list are numbered. `digits` counts the decimals of a
-    number as written.
+    number as written. `replaced` says that the same key is given again further down: every parser takes
+    the last one.
     """
 
     path: tuple[str, ...]
     value: Any
     digits: int
     line: int
+    replaced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,7 @@ def read_json(data: bytes) -> JsonFile:
     entries, complete = _flatten(tree, _key_lines(text))
     if not complete:
         error = error or f"more than {MAX_VALUES:,} values or {MAX_DEPTH} levels; not all are read"
-    return JsonFile(tuple(entries), strict, error, mended)
+    return JsonFile(tuple(_marked(entries)), strict, error, mended)
 
 
 def _parse(text: str) -> tuple[Any, str]:
@@ -119,7 +121,7 @@ def _parse(text: str) -> tuple[Any, str]:
 def decimal(text: str) -> Decimal:
     """Return a number with its decimals as written; ValueError where it is none."""
     value = Decimal(text)
-    value.digits = len(text.lower().partition("e")[0].partition(".")[2])
+    value.digits = decimals(text)
     return value
 
 
@@ -160,6 +162,19 @@ def _flatten(tree: list[Any], lines: list[int]) -> tuple[list[Entry], bool]:
                 if inner
             )
     return found, complete
+
+
+def _marked(entries: list[Entry]) -> list[Entry]:
+    """Return the values, those marked whose key, or an object around them, is given again further down."""
+    later: set[tuple[str, ...]] = set()
+    found = []
+    for entry in reversed(entries):
+        path = entry.path
+        # The key of an object stands before what lies in it, so one that was seen is another of that name.
+        again = any(path[:length] in later for length in range(1, len(path) + 1))
+        found.append(replace(entry, replaced=True) if again else entry)
+        later.add(path)
+    return found[::-1]
 
 
 def _is_object(value: Any) -> bool:

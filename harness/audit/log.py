@@ -12,7 +12,7 @@ from typing import Any
 
 from checks.published import Found, Log, Score, Value, completed
 from harness.audit.score_lines import MENTION, scores_of
-from harness.audit.stated_lines import HINT, WEAK, Stated, Step, stated, training_step
+from harness.audit.stated_lines import HINT, UNREAD, WEAK, Stated, Step, stated, training_step
 from harness.audit.text import LogText
 
 _HINT = re.compile(f"{HINT.pattern}|{MENTION.pattern}")
@@ -21,7 +21,7 @@ MAX_SCORES = 300
 _FEW = 50
 STOPPED, WORKED = "stopping line", "worked line"
 MAX_STATED = 200
-MAX_PROCESSES = 100
+MAX_PROCESSES = 32
 
 _PREFIX = re.compile(
     r"""\s*+(?:
@@ -56,7 +56,10 @@ _SKIPPED = (
     "ttt_progress",
     "tc[",
 )
-_SEED_IN_NAME = re.compile(r"(?:seed|(?<![a-z0-9])s)[_\-=]?(\d{1,10})(?![\d.]*x)(?!\d)", re.I)
+_SEED_IN_NAME = re.compile(
+    r"(?:seed[_\-=]?(?=\d)|(?<![a-z0-9])s[_\-=]?(?=\d\d))(\d{1,10})(?![\d.]*x)(?!\d)", re.I
+)
+"""A bare "s1" may be a stage, a split or a shard; "s1337" is hardly one."""
 
 
 class _Process:
@@ -107,6 +110,9 @@ def read_log(name: str, text: LogText, problems: list[Value[str]] | None = None)
         if process.left_out and problems is not None:
             said = f"{process.left_out:,} scores between the first and the last ones are not read"
             problems.append(Value(said, name, 0))
+        unread = _unread_end(process)
+        if unread and problems is not None:
+            problems.append(Value("the end of training is no time that can be read", name, unread))
     return records
 
 
@@ -165,7 +171,8 @@ def _record(label: str, name: str, text: LogText, process: _Process) -> Log:
     stop_from = next((kind for kind in (STOPPED, WORKED) if process.stated.get(kind)), None)
     stops = process.stated[stop_from] if stop_from else []
     step, at = process.step or (None, 0)
-    if not stops and step and step.exact:
+    unread = _unread_end(process)
+    if not stops and step and step.train_ms is not None and step.exact and not unread:
         stops, stop_from = [Value(step.train_ms, name, at)], "last train_time line"
     if not stops and said(STOPPED):
         # "Training complete in 612 s" may mean more than the training that the trainer timed.
@@ -199,6 +206,19 @@ def _record(label: str, name: str, text: LogText, process: _Process) -> Log:
         python=Found(tuple(said("python"))),
         cuda=Found(tuple(said("cuda"))),
     )
+
+
+def _unread_end(process: _Process) -> int:
+    """Return the line with an end of training that cannot be read, where none can; 0 where there is none.
+
+    The time of an earlier step is not that of the end.
+    """
+    if process.stated.get(STOPPED) or process.stated.get(WORKED):
+        return 0
+    if ends := process.stated.get(UNREAD):
+        return ends[-1].line
+    step, at = process.step or (None, 0)
+    return at if step is not None and step.train_ms is None else 0
 
 
 def _counts_files(process: _Process) -> bool:

@@ -59,6 +59,7 @@ def check_margin(record: Published, contest: Contest) -> Finding:
     evidence |= {
         "unit": unit,
         "bytes_per_token": row.bytes_per_token,
+        "margin_nats": margin.margin_nats,
         "delta_nats": decided.improvement_nats,
         "p_equal": _p(decided.readings, margin.test, 0.0),
         "p_margin": _p(decided.readings, margin.test, margin.margin_nats),

@@ -221,7 +221,7 @@ class Audit(_Part, frozen=True, kw_only=True):
 def encode(audit: Audit) -> bytes:
     """Return JSON: keys sorted, two spaces, a line feed at the end.
 
-    Halves of surrogate pairs, which a submission.json may hold and UTF-8 may not, appear as their escapes.
+    Halves of surrogate pairs, which names of files may hold and UTF-8 may not, appear as their escapes.
     Raises ValueError for NaN and infinity, which no reader lets through.
     """
     plain = msgspec.to_builtins(audit, order="sorted")
@@ -231,6 +231,11 @@ def encode(audit: Audit) -> bytes:
     except UnicodeEncodeError:
         text = msgspec.json.encode(_escaped(plain))
     return msgspec.json.format(text, indent=2) + b"\n"
+
+
+def check_encodable(folder: Audited) -> None:
+    """Raise TypeError or ValueError where a folder cannot be written, before it takes the others along."""
+    _refuse_what_json_cannot_hold(msgspec.to_builtins(folder))
 
 
 def schema() -> dict[str, Any]:

@@ -12,6 +12,7 @@ import re
 from collections.abc import Sequence
 
 from checks.published import Score, place
+from harness.audit.text import decimals
 
 NUMBER = r"[-+]?(?:\d++\.?\d*+|\.\d++)(?:e[-+]?\d{1,3})?(?![.,]?\d)"
 _BITS = r"bits?[ _/-](?:per[ _-])?byte"
@@ -20,10 +21,12 @@ MENTION = re.compile(rf"bpb|{_BITS}")
 
 # Words are taken whole (possessive), so that no line of any length is gone over twice.
 _KEY = rf"(?<![\w\-/.])(?P<key>{_BITS}|(?:val|validation) (?:loss|bpb)|eval time|[\w\-/.]++)"
+_THOUSANDS = r"\d{1,3}(?:,\d{3})++(?:\.\d++)?(?=\s?ms\b)"
+"""Of milliseconds alone; in seconds it may be a decimal comma."""
 _PAIR = re.compile(
     rf"{_KEY}(?P<qualifier>\s?\([^()]{{0,30}}\))?[\"'`*]{{0,3}}\s{{0,20}}"
     rf"(?:(?P<sep>[:=]{{1,2}}|\|)\s{{0,20}}[\"'`*]{{0,3}}(?:(?:tensor|np\.float\d\d|float)\()?)?"
-    rf"(?P<value>{NUMBER})(?:\s?(?P<unit>ms|s|sec|seconds|%)(?!\s?[:=])|nats|bpb)?(?![\w%])"
+    rf"(?P<value>{_THOUSANDS}|{NUMBER})(?:\s?(?P<unit>ms|s|sec|seconds|%)(?!\s?[:=])|nats|bpb)?(?![\w%])"
 )
 _BPB = re.compile(rf"bpb(?:_\w+)?$|(?:^|[_/-]){_BITS}(?:_\w+)?$")
 _LOSS = re.compile(r"(?:val|validation)[ _/]loss$|^vl$")
@@ -177,10 +180,10 @@ def _took(pairs: Sequence[re.Match[str]]) -> float | None:
 
 
 def _number(text: str) -> float | None:
-    value = float(text)
+    value = float(text.replace(",", ""))
     return value if math.isfinite(value) else None
 
 
 def _digits(text: str) -> int:
-    """Return the decimals of a number as written."""
-    return len(text.partition("e")[0].partition(".")[2])
+    """Return the decimals of a number as written, in lower case."""
+    return decimals(text)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from checks.contract import Finding, Status
-from harness.audit.model import Audit, Audited, RunFacts
+from harness.audit.model import Audit, Audited, Candidate, RunFacts
 
 NONE = "–"
 FINDINGS = "Findings"
@@ -86,7 +86,7 @@ def table(audit: Audit, sort: str = "id") -> Section:
         ("p", True),
         ("findings", False),
     )
-    rows = tuple((_worst(f), _row(f)) for f in sorted(audit.folders, key=SORTS[sort]))
+    rows = tuple((worst_of(f), _row(f)) for f in sorted(audit.folders, key=SORTS[sort]))
     count = Counter(str(status) for status, _ in rows)
     note = ", ".join(f"{number} {status}" for status, number in sorted(count.items()))
     return Section(f"{len(rows)} records", headings, rows, note)
@@ -206,7 +206,9 @@ def _findings(folder: Audited) -> Section:
 
 
 def where(folder: Audited, finding: Finding) -> str:
-    """Return the places that a finding compares: the claim's, and the first of the logs'."""
+    """Return the places that a finding compares: the claim's, and the first of the logs'; "" for none."""
+    if finding.measured is None and finding.limit is None and finding.status is Status.NOT_RUN:
+        return ""
     claim = folder.json.sources.get(_CLAIM.get(finding.id, ""))
     field = _LOGGED.get(finding.id, "")
     logged = [run.sources[field] for run in folder.runs if field in run.sources]
@@ -292,13 +294,22 @@ def _scores(folder: Audited) -> Section:
         )
         for reading in statistics.get("by_score", ())
     )
-    note = f"Against {statistics.get('against')}; p for an improvement of more than 0.005 nats per token."
+    margin = statistics.get("margin_nats", 0.0)
+    note = (
+        f"Against {statistics.get('against')}, in nats per token of its tokenizer; p for an improvement of "
+        f"more than {margin:g}."
+    )
     return Section("Each score against the record before", headings, rows, note)
+
+
+def _candidate(candidate: Candidate) -> str:
+    where_from = candidate.words if candidate.place == "." else candidate.place
+    return f"{candidate.value} ({where_from})" if where_from else f"{candidate.value}"
 
 
 def _ambiguous(folder: Audited) -> Section:
     rows = [
-        (None, (holder, field, ", ".join(f"{c.value} ({c.place})" for c in candidates[:6])))
+        (None, (holder, field, ", ".join(_candidate(c) for c in candidates[:6])))
         for holder, fields in (
             ("record", folder.ambiguous),
             ("submission.json", folder.json.ambiguous),
@@ -307,7 +318,7 @@ def _ambiguous(folder: Audited) -> Section:
         for field, candidates in fields.items()
     ]
     return Section(
-        "Ambiguous: several values are stated, the last one is used",
+        "Ambiguous: what else it may be; the last of each row is used",
         (("in", False), ("field", False), ("candidates", False)),
         tuple(rows),
     )
@@ -348,16 +359,11 @@ def number(value: float | None, digits: int) -> str:
     return NONE if value is None else f"{value:.{digits}f}"
 
 
-def _worst(folder: Audited) -> Status:
-    statuses = {finding.status for finding in folder.findings}
-    return next(
-        (s for s in (Status.FAIL, Status.ERROR, Status.NOT_RUN) if s in statuses), Status.PASS
-    )
-
-
 def worst_of(folder: Audited) -> Status:
     """Return the status that decides a folder."""
-    return _worst(folder)
+    statuses = {finding.status for finding in folder.findings}
+    order = (Status.FAIL, Status.ERROR, Status.NOT_RUN)
+    return next((status for status in order if status in statuses), Status.PASS)
 
 
 def _or_last(value: float | None) -> float:

@@ -15,7 +15,9 @@ _INT = (
     r"(?P<n>(?:\d{1,3}(?:[,_]\d{3})++|\d{1,15}+)(?![,_.]?\d|e[-+]?\d| \d{3}\b))"
     r"(?!\s?(?:%|[kmgt]i?b?\b|million|billion))"
 )
-_NUM = r"(?P<n>\d{1,15}+(?:\.\d{1,15}+)?)(?![\d,])"
+_THOUSANDS = r"\d{1,3}(?:[,_]\d{3})++"
+_REAL = rf"(?:{_THOUSANDS}|\d{{1,15}}+)(?:\.\d{{1,15}}+)?(?!\d|[,_.]\d|e[-+]?\d)"
+_NUM = rf"(?P<n>{_REAL})"
 _IS = r"[\"']?\s{0,20}[:=]\s{0,20}[\"']?"
 _UNIT = r"\s{0,4}(?P<unit>ms|s|sec|secs|seconds|m|min|mins|minutes)\b"
 _LEAST_BYTES = 1000
@@ -110,6 +112,8 @@ _NOT_COUNTED = re.compile(
     r"limit|\bmax|\bcap\b|budget|remaining|headroom|\bleft\b|target|uncompressed|raw\b|\bmargin"
 )
 """Words of a size that is allowed, left, or of something before it is compressed."""
+UNREAD = "stopping line, unread"
+"""An end of training whose time is none that can be read."""
 _TIMES = _compiled(
     (
         "stopping line",
@@ -124,6 +128,11 @@ _TIMES = _compiled(
         f"stopping line{WEAK}",
         r"^\W*+train(?:ing)?[ _](?:complete|completed|finished|done|ended)\b.{0,60}?"
         rf"\b(?:train(?:ing)?[_ ]time|elapsed|after|took|in)\s?[:=]?\s?{_NUM}{_UNIT}",
+    ),
+    (
+        UNREAD,
+        r"(?:stopping_early|early_stop|stopped)\b.{0,200}?train_time\s*[:=]\s*"
+        rf"(?!{_REAL}\s{{0,4}}(?:ms|s|sec|secs|seconds|m|min|mins|minutes)\b)(?P<n>\S{{1,40}})",
     ),
     ("worked line", rf"time is over, worked\s*{_NUM}\s?(?P<unit>s)"),
     (
@@ -169,12 +178,14 @@ HINT = re.compile(
 _FACTOR_MS = {"ms": 1.0, "m": 6e4, "min": 6e4, "mins": 6e4, "minutes": 6e4}
 
 STEP = re.compile(
-    r"^\W*+(?:\w+\]:\W*+)?(?:step\s*[:=]?\s*|s:)?(?P<step>\d{1,12})\s*/\s*(?P<steps>\d{1,12})\b"
+    r"^\W*+(?:\w+\]:\W*+)?(?:step\s*[:=]?\s*|s:)?"
+    rf"(?P<step>{_THOUSANDS}|\d{{1,12}})\s*/\s*(?P<steps>{_THOUSANDS}|\d{{1,12}})\b(?!,\d)"
 )
 _STEP_TIME = re.compile(
-    r"(?:train_time|\btt|\belapsed)\s?[:=]\s?(?P<n>\d{1,15}(?:\.\d{1,15})?)\s?(?P<unit>ms|m|s)\b"
+    r"(?P<key>train_time|\btt|\belapsed)\s?[:=]\s{0,20}"
+    rf"(?:{_NUM}\s?(?P<unit>ms|s|sec|secs|seconds|m|min|mins|minutes)\b|\S)"
 )
-_STEP_AVERAGE = re.compile(r"(?:step_avg|\bsa)\s?[:=]\s?(?P<n>\d{1,15}(?:\.\d{1,15})?)\s?ms")
+_STEP_AVERAGE = re.compile(rf"(?:step_avg|\bsa)\s?[:=]\s?{_NUM}\s?ms")
 
 
 def stated(line: str, lower: str) -> Iterator[Stated]:
@@ -213,10 +224,14 @@ def _stated(what: str, match: re.Match[str], line: str) -> Stated | None:
             and not _is_fine(text, match["unit"])
         ):
             return None
-        ms = float(text) * _FACTOR_MS.get(match["unit"] or "s", 1e3)
+        ms = _milliseconds(text, match["unit"] or "s")
+        if ms is None:
+            return None
         return Stated(what, ms / 1e3 if what.endswith("_s") else ms)
     if what == "budget_s":
-        return Stated(what, float(text))
+        return Stated(what, _real(text))
+    if what == UNREAD:
+        return Stated(what, text)
     if match.re in _NAME_PATTERNS:
         return Stated(what, text.strip()[:60])
     return Stated(what, _whole(text))
@@ -235,11 +250,12 @@ class Step:
     """The counter of a line of training: step, its end, time since the start and mean time of a step.
 
     `exact` is true where the time is in milliseconds; seconds and minutes are too coarse to judge by.
+    `train_ms` is None where a time is stated that cannot be read.
     """
 
     step: int
     steps: int
-    train_ms: float
+    train_ms: float | None
     average_ms: float | None
     exact: bool
 
@@ -247,18 +263,33 @@ class Step:
 def training_step(lower: str) -> Step | None:
     """Return the counter of a line of training, given in lower case, or None."""
     match = STEP.match(lower)
-    time = _STEP_TIME.search(lower) if match else None
+    times = list(_STEP_TIME.finditer(lower)) if match else []
+    # "elapsed: off" is no time that cannot be read.
+    times.sort(key=lambda one: not one["n"])
+    time = next((one for one in times if one["n"] or one["key"] == "train_time"), None)
     if match is None or time is None:
         return None
     average = _STEP_AVERAGE.search(lower)
-    factor = {"ms": 1.0, "s": 1e3, "m": 6e4}[time["unit"]]
+    train_ms = _milliseconds(time["n"], time["unit"]) if time["n"] else None
     return Step(
-        int(match["step"]),
-        int(match["steps"]),
-        float(time["n"]) * factor,
-        float(average["n"]) if average else None,
-        time["unit"] == "ms" and not time[0].startswith("elapsed"),
+        _whole(match["step"]),
+        _whole(match["steps"]),
+        train_ms,
+        _real(average["n"]) if average else None,
+        train_ms is not None and time["unit"] == "ms" and time["key"] != "elapsed",
     )
+
+
+def _milliseconds(text: str, unit: str) -> float | None:
+    """Return a time; None for "599,500 s", which may be meant to have a decimal comma."""
+    factor = _FACTOR_MS.get(unit, 1e3)
+    if factor > 1 and re.fullmatch(r"\d{2,3}[,_]\d{3}", text):
+        return None
+    return _real(text) * factor
+
+
+def _real(text: str) -> float:
+    return float(text.replace(",", "").replace("_", ""))
 
 
 def _whole(text: str) -> int:

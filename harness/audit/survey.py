@@ -23,7 +23,7 @@ from harness.audit.contest import Contest
 from harness.audit.encoding import audited
 from harness.audit.folder import read_folder
 from harness.audit.judging import exit_code, judge
-from harness.audit.model import Audit, Audited
+from harness.audit.model import Audit, Audited, check_encodable
 from harness.audit.scripts import look_at
 
 READ = "audit.read"
@@ -89,7 +89,9 @@ def audit_folder(folder: Path, name: str, contest: Contest, title: str = "") -> 
             record = replace(record, texts=(quoted, *record.texts))
         notes, unread = look_at(folder, record.scripts)
         record = replace(record, problems=(*record.problems, *unread))
-        return audited(record, judge(record, contest), notes, contest.limits)
+        result = audited(record, judge(record, contest), notes, contest.limits)
+        check_encodable(result)
+        return result
     except Exception as error:
         # Whatever a folder holds may not end the audit of the others.
         said = f"the judge failed on this folder: {type(error).__name__}: {error}"

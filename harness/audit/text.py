@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-WINDOW_BYTES = 16 << 20
+WINDOW_BYTES = 8 << 20
 """Read from the beginning, and from the end, of a long log."""
 LINE_CHARACTERS = 4096
 """Of a longer line, which is no log line, the rest is not looked at."""
@@ -31,6 +31,7 @@ _STATE = re.compile(rb"[^\r]+")
 _CONTROLS = tuple(chr(code) for code in (*range(1, 7), *range(14, 27)))
 _JUNK_FRACTION = 0.05
 """Of control characters in the first 64 KiB, from which a file is no text."""
+_MOST_DECIMALS = 400
 _UNREADABLE_FRACTION = 0.3
 """The same for bytes that are no UTF-8; words of an older encoding stay well below it."""
 
@@ -141,6 +142,14 @@ def _utf16(data: bytes, name: str, start: int) -> str:
     if name == "utf-16":
         name = "utf-16-be" if data.startswith(codecs.BOM_UTF16_BE) else "utf-16-le"
     return data[start:].decode(name, "replace")
+
+
+def decimals(number: str) -> int:
+    """Return how many decimals a number is written with; 10956e-4 has four, as 1.0956 has."""
+    mantissa, _, exponent = number.lower().partition("e")
+    # No power of ten beyond this is a float.
+    moved = int(exponent[:6]) if exponent[-1:].isdigit() else 0
+    return min(max(len(mantissa.partition(".")[2]) - moved, 0), _MOST_DECIMALS)
 
 
 def _is_utf8(data: bytes) -> bool:

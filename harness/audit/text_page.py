@@ -12,7 +12,7 @@ from rich.text import Text
 
 from checks.contract import Status
 from harness.audit.model import Audit, Audited
-from harness.audit.sections import FINDINGS, Section, facts, page, table, worst_of
+from harness.audit.sections import FINDINGS, NONE, Section, facts, page, table, worst_of
 from harness.report.escape import for_terminal
 
 _STYLES = {
@@ -21,8 +21,8 @@ _STYLES = {
     Status.ERROR: "magenta",
     Status.NOT_RUN: "yellow",
 }
-_NAMES = 24
-"""Columns that the names of records keep, however narrow the terminal."""
+_WORDS = 34
+"""Columns that words get at the most before they are folded: the names of records are long."""
 _CELL = 700
 """Characters of a cell; JSON has all of them."""
 
@@ -58,6 +58,9 @@ def _print_section(section: Section, console: Console) -> None:
     console.print(Text(for_terminal(section.title, 200), style="bold"))
     if section.note:
         console.print(Text(for_terminal(section.note, 300), style="dim"))
+    if _needs(section) > console.width:
+        _print_stacked(section, console)
+        return
     shown = Table(box=None, padding=(0, 2, 0, 0), show_edge=False, header_style="dim")
     last = len(section.headings) - 1
     for index, (heading, over_numbers) in enumerate(section.headings):
@@ -66,25 +69,48 @@ def _print_section(section: Section, console: Console) -> None:
             justify="right" if over_numbers else "left",
             overflow="fold",
             no_wrap=over_numbers,
-            ratio=1 if index == last else None,
-            min_width=_NAMES if index == 0 and last > 7 else None,
+            ratio=1 if index == last and not over_numbers else None,
         )
     for status, cells in section.rows:
-        style = _STYLES.get(status, "") if status is not None else ""
         words = [Text(for_terminal(cell, _CELL)) for cell in cells]
-        if style:
-            words[1 if len(cells) > 1 and cells[1] == status else 0].stylize(style)
+        words[0].stylize(_style(status))
         shown.add_row(*words)
     console.print(shown)
+
+
+def _needs(section: Section) -> int:
+    """Return the columns that a table needs so that no number is cut and no name is broken to bits."""
+    needed = 0
+    for index, (heading, over_numbers) in enumerate(section.headings):
+        longest = max([len(heading), *(len(cells[index]) for _, cells in section.rows)])
+        needed += 2 + (longest if over_numbers else min(longest, _WORDS))
+    return needed
+
+
+def _print_stacked(section: Section, console: Console) -> None:
+    """Print a row as its name and, below, what stands under each heading: for narrow terminals."""
+    for status, (first, *rest) in section.rows:
+        console.print(Text(for_terminal(first, _CELL), style=_style(status) or "bold"))
+        parts = [
+            f"{heading} {for_terminal(cell, _CELL)}"
+            for (heading, _), cell in zip(section.headings[1:], rest, strict=True)
+            if cell not in ("", NONE)
+        ]
+        console.print(Padding(Text(" · ".join(parts)), (0, 0, 0, 4), expand=False))
+
+
+def _style(status: Status | None) -> str:
+    return _STYLES[status] if status is not None else ""
 
 
 def _print_findings(section: Section, console: Console) -> None:
     """Print a line of figures a check, and below it what it says: sentences need the whole width."""
     console.print(Text(section.title, style="bold"))
     for status, (check, word, claim, recomputed, source, message) in section.rows:
-        style = _STYLES.get(status, "") if status is not None else ""
         line = Text.assemble(
-            (f"{word:<8}", style), (f"{check:<18}", "bold"), f"{claim:>14}  {recomputed:>14}"
+            (f"{word:<8}", _style(status)),
+            (f"{check:<18}", "bold"),
+            f"{claim:>14}  {recomputed:>14}",
         )
         console.print(Padding(line, (0, 0, 0, 2), expand=False))
         console.print(Padding(Text(for_terminal(message, _CELL)), (0, 0, 0, 10), expand=False))

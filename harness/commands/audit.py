@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -131,7 +132,9 @@ def _show(result: Audit, style: str, sort: str, out: Path | None) -> None:
 
         from harness.audit.text_page import print_audit
 
-        print_audit(result, Console(highlight=False, markup=False), sort)
+        # A pipe has no width: 80 columns would lay the table out for a small screen.
+        wide = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 160
+        print_audit(result, Console(highlight=False, markup=False, width=wide), sort)
         return
     text = _rendered(result, style, sort)
     if out is None:

@@ -178,7 +178,9 @@ def examples():
         evidence_train.check(
             with_logs(stop_ms=found(601_153.0, file="train_seed42.log", line=174)), LIMITS
         ),
-        evidence_score.check(with_logs(total_eval_s=found(610.4)), LIMITS),
+        evidence_score.check(
+            with_logs(total_eval_s=found(610.4, file="train_seed42.log", line=322)), LIMITS
+        ),
         evidence_score.check(
             with_claims(eval_s=(claimed(688.0, "eval_ops_seconds", 37).best,)), LIMITS
         ),

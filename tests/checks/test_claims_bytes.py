@@ -62,6 +62,78 @@ def test_the_model_without_the_code_is_less_than_every_log_and_named():
         assert finding.message.endswith("; it is what they count without their code")
 
 
+@pytest.mark.parametrize("key", ["artifact_bytes", "compressed_size_bytes", "artifact_bytes_mean"])
+def test_a_key_that_does_not_say_total_may_be_of_the_model_alone(key):
+    logs = counting([15_900_000] * 3, 60_000)
+    finding = claiming(15_840_000, logs, key)
+    assert verdict(finding) == (Status.PASS, "below_every_log")
+    assert finding.message.endswith(
+        ", what the logs count without the code: their totals are 15,900,000"
+    )
+    assert claiming(15_839_999, logs, key).status is Status.FAIL
+    for total in ("bytes_total", "submission_size_bytes", "total_artifact_bytes"):
+        assert claiming(15_840_000, logs, total).status is Status.FAIL
+    silent = [dataclasses.replace(log, codes=Found()) for log in logs]
+    assert claiming(15_840_000, silent, key).status is Status.PASS  # the claimed code
+    assert claiming(15_840_000, silent, key, bytes_code=Found()).status is Status.FAIL
+
+
+def sized(sizes, totals, key="seed_results.42.artifact_bytes", code=60_000, **changes):
+    """Return the finding over sizes that are claimed of seeds alone."""
+    logs = counting(totals, code, **changes)
+    per_seed = tuple(
+        SeedClaim(seed=log.own_seed, artifact_bytes=claimed(size, key).best)
+        for log, size in zip(logs, sizes, strict=True)
+        if size
+    )
+    claims = claims_of(logs, bytes_total=Found(), bytes_code=Found(), per_seed=per_seed)
+    return claims_bytes.check(record(logs, claims))
+
+
+TOTALS = (15_991_486, 15_990_916, 15_989_602)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "status", "word"),
+    [
+        (TOTALS, Status.PASS, "equals_a_log"),
+        ([TOTALS[0]] * 3, Status.PASS, "equals_a_log"),  # one number for all, the largest
+        ([TOTALS[0] - 60_000] * 3, Status.PASS, "equals_a_log"),  # the same, of the model alone
+        ([total - 60_000 for total in TOTALS], Status.PASS, "equals_a_log"),
+        ((15_991_486, None, 15_989_602), Status.PASS, "equals_a_log"),
+        ([TOTALS[2]] * 3, Status.FAIL, "below_every_log"),
+        ((15_000_000, *TOTALS[1:]), Status.FAIL, "below_every_log"),
+        ((15_999_000, *TOTALS[1:]), Status.FAIL, "differs"),
+    ],
+)
+def test_sizes_of_seeds_are_held_against_the_logs_of_those_seeds(sizes, status, word):
+    assert verdict(sized(sizes, TOTALS)) == (status, word)
+
+
+def test_the_message_names_the_seed_whose_size_is_another():
+    finding = sized((15_000_000, *TOTALS[1:]), TOTALS)
+    assert finding.message == (
+        "submission.json:3 claims 15,000,000 bytes of seed 42 (seed_results.42.artifact_bytes); "
+        "its log states 15,991,486"
+    )
+    assert (finding.measured, finding.limit) == (15_990_916 + 570, 15_990_916)
+
+
+def test_sizes_of_seeds_called_totals_are_with_code_and_none_is_compared_without_a_total():
+    models = [total - 60_000 for total in TOTALS]
+    assert sized(models, TOTALS, "per_seed_total_artifact_bytes.42").status is Status.FAIL
+    without = counting(TOTALS)
+    per_seed = (SeedClaim(seed=42, artifact_bytes=claimed(1_500_000, "artifact_bytes").best),)
+    logs = [dataclasses.replace(log, counted=Found()) for log in without]
+    claims = claims_of(logs, bytes_total=Found(), per_seed=per_seed)
+    finding = claims_bytes.check(record(logs, claims))
+    assert verdict(finding) == (Status.NOT_RUN, None)
+    assert finding.message.endswith("1 seed; no total of seed 42 is read from the logs")
+    lines = {"counted_kind": "artifact_line"}
+    larger = [total + 50_000 for total in TOTALS]
+    assert sized(larger, TOTALS, code=0, **lines).status is Status.NOT_RUN
+
+
 def test_a_script_trimmed_after_the_run_changes_the_total_by_as_much():
     logs = counting([15_884_843] * 3, 60_906)
     code = claimed(58_509, "bytes_code")

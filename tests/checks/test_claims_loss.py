@@ -1,4 +1,5 @@
 import dataclasses
+import math
 
 import pytest
 from hypothesis import given
@@ -7,7 +8,15 @@ from hypothesis import strategies as st
 from checks import claims_loss
 from checks.contract import Status
 from checks.published import Found
-from tests.checks.records import claimed, claims_of, honest_logs, record, score, with_claims
+from tests.checks.records import (
+    SCORES_BPB,
+    claimed,
+    claims_of,
+    honest_logs,
+    record,
+    score,
+    with_claims,
+)
 
 
 def verdict(published):
@@ -65,6 +74,15 @@ def test_a_score_in_a_joined_log_is_looked_at_too():
 def test_a_right_loss_beside_a_wrong_score_is_no_fault_of_the_loss():
     published = with_claims(val_bpb=claimed(1.07000, "val_bpb"))
     assert verdict(published) == (Status.NOT_RUN, "is_another_metric")
+
+
+def test_bits_per_byte_in_nats_per_byte_agree_and_are_named():
+    value = sum(SCORES_BPB) / 3 * math.log(2)
+    finding = claims_loss.check(with_claims(val_loss=claimed(round(value, 5), "val_loss")))
+    assert (finding.status, finding.evidence["outcome"]) == (Status.PASS, "agree")
+    assert finding.message.endswith(f"; that is the bits per byte in nats per byte ({value:.8f})")
+    near = with_claims(val_loss=claimed(round(value, 5) + 2e-4, "val_loss"))
+    assert verdict(near) == (Status.FAIL, "differs")
 
 
 def test_no_claim_or_no_logged_loss_is_not_run():

@@ -126,6 +126,16 @@ def test_the_message_says_of_what_it_is_the_deviation():
     assert finding.status is Status.PASS
 
 
+def test_a_deviation_of_the_nats_agrees_where_the_key_does_not_say_bits_per_byte():
+    nats = round(statistics.stdev([log.scores[-1].val_loss for log in honest_logs()]), 6)
+    for key, status in (("std", Status.PASS), ("val_bpb_std", Status.FAIL)):
+        finding = claims_deviation.check(with_claims(std_bpb=claimed(nats, key), std_digits=6))
+        assert finding.status is status
+        assert ("the logged nats per token" in finding.message) is (status is Status.PASS)
+    other = with_claims(std_bpb=claimed(round(nats * 1.2, 6), "std"), std_digits=6)
+    assert claims_deviation.check(other).status is Status.FAIL
+
+
 def test_one_run_has_no_deviation_to_compare():
     assert deviation(0.0001, 4, honest_logs()[:1]).status is Status.NOT_RUN
     assert claims_deviation.check(with_claims(std_bpb=Found())).status is Status.NOT_RUN

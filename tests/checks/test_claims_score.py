@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from checks import claims_json, claims_score
 from checks.contract import Status
-from checks.published import Found
+from checks.published import Found, Value
 from tests.checks.records import (
     JSON,
     SCORES_BPB,
@@ -78,6 +78,65 @@ def test_nats_in_the_field_of_bits_are_named():
     assert outcome(record(logs, claims)) == (Status.FAIL, "agree_wrong_field")
 
 
+def quantised_after(before, *finals):
+    """Return a record that claims the score `before`, of logs that state it and then these final ones."""
+    logs = [
+        dataclasses.replace(
+            log,
+            scores=(
+                score(1.02 + i / 1e4, name=before),
+                *(score(value + i / 1e4, name=name) for name, value in finals),
+            ),
+        )
+        for i, log in enumerate(honest_logs())
+    ]
+    claim = claimed(1.0201, "val_bpb")
+    return record(logs, claims_of(logs, val_bpb=claim, val_loss=Found(), std_bpb=Found()))
+
+
+BEFORE = [
+    "diagnostic pre-quantization post-ema",
+    "DIAGNOSTIC post_ema",
+    "post_swa",
+    "pre_quant",
+    "ema",
+]
+FINAL = ("final_int6_sliding_window", 1.2)
+
+
+@pytest.mark.parametrize("name", BEFORE)
+def test_a_score_from_before_quantising_is_not_that_of_the_artifact(name):
+    published = quantised_after(name, ("final_int6_roundtrip", 1.22), FINAL)
+    assert outcome(published) == (Status.FAIL, "claim_is_not_the_artifact_score")
+    assert claims_score.check(published).message.endswith(
+        f"({name}, 3 logs); that is a score from before quantising, and the same logs state "
+        "1.20010000 (final_int6_sliding_window)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "finals"),
+    [
+        ("diagnostic post_ema", []),  # nothing else is there to claim
+        ("diagnostic post_ema", [("delta", 1.2)]),
+        ("diagnostic quantized", [FINAL]),
+        ("final_int6_ema", [FINAL]),
+        ("remaining", [FINAL]),
+        ("diagnostic post_ema", [("final_int6_roundtrip", 1.02)]),  # the final one gives it, too
+        ("diagnostic post_ema", [("quantized_ttt", 1.01)]),  # worse than the artifact's: no gain
+    ],
+)
+def test_a_score_that_is_the_artifacts_or_no_better_is_not_accused(name, finals):
+    assert outcome(quantised_after(name, *finals)) == (Status.PASS, "agree")
+
+
+def test_a_log_without_a_final_score_leaves_it_open():
+    published = quantised_after("diagnostic post_ema", FINAL)
+    first, *rest = published.logs
+    logs = [dataclasses.replace(first, scores=first.scores[:1]), *rest]
+    assert outcome(record(logs, published.claims)) == (Status.PASS, "agree")
+
+
 def test_nothing_to_compare_is_not_run_and_says_why():
     logs, mended = honest_logs(), claims_of(honest_logs(), mended=True)
     no_score = [dataclasses.replace(log, scores=()) for log in logs]
@@ -105,3 +164,34 @@ def test_json_is_judged_by_the_strict_reader():
     assert mended.message.endswith("it was read after mending, and no claim of it is used")
     assert claims_json.check(record(claims=None)).message == "there is no submission.json"
     assert claims_json.check(record(claims=None)).status is Status.FAIL
+
+
+@pytest.mark.parametrize(
+    ("problem", "file", "why"),
+    [
+        ("is a link; not followed", JSON, "is a link; not followed"),
+        ("cannot be read", JSON, "it may not be read"),
+        ("cannot be listed", ".", "the folder cannot be listed"),
+        ("is a link; not followed", "train.log", None),
+        ("cannot be listed", "logs/", None),
+        ("more than 10,000 files or folders; not all are read", ".", None),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_not_called_missing(problem, file, why):
+    finding = claims_json.check(record(claims=None, problems=(Value(problem, file, 0),)))
+    if why is None:
+        assert finding.status is Status.FAIL
+    else:
+        assert finding.status is Status.NOT_RUN
+        assert finding.message == f"submission.json cannot be read ({why})"
+
+
+def test_what_else_is_claimed_is_said():
+    published = record()
+    claims = published.claims
+    first = claims.val_bpb.best
+    second = dataclasses.replace(first, value=first.value - 0.03, line=9, words="mean_val_bpb")
+    both = dataclasses.replace(claims, val_bpb=Found((second, first)))
+    finding = claims_score.check(dataclasses.replace(published, claims=both))
+    assert f"; also stated: mean_val_bpb {second.value:g} (submission.json:9)" in finding.message
+    assert "also stated" not in claims_score.check(published).message

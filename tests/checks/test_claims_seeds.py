@@ -93,6 +93,70 @@ def test_no_log_and_no_run_are_not_run():
     assert verdict(record(logs, claims)) == (Status.NOT_RUN, [], [])
 
 
+def of_seeds(logs, *values, digits=8, **changes):
+    """Return what is claimed of these logs, with a score of each seed."""
+    per_seed = tuple(
+        SeedClaim(seed=log.own_seed, val_bpb=claimed(value, "val_bpb").best, bpb_digits=digits)
+        for log, value in zip(logs, values, strict=True)
+    )
+    return record(logs, claims_of(logs, per_seed=per_seed, **changes))
+
+
+def test_a_score_claimed_of_a_seed_that_its_log_does_not_state():
+    logs = honest_logs()
+    forged = of_seeds(logs, 1.0501, 1.1122, SCORES_BPB[2], digits=4)
+    assert verdict(forged) == (Status.FAIL, ["claimed_score_not_the_logged_one"], [])
+    assert claims_seeds.check(forged).message == (
+        "seed 42 is claimed at 1.0501; its log states 1.08123456; "
+        "seed 314 is claimed at 1.1122; its log states 1.08098765"
+    )
+    swapped = of_seeds(logs, *SCORES_BPB[1:], SCORES_BPB[0])
+    assert verdict(swapped)[0] is Status.FAIL
+    assert verdict(of_seeds(logs, *SCORES_BPB))[0] is Status.PASS
+    assert verdict(of_seeds(logs, 1.0812, 1.0809, 1.0816, digits=4))[0] is Status.PASS
+    # Another score of the same log: which one a seed's field is of, its key does not say.
+    assert verdict(of_seeds(logs, *(round(v + 0.001, 8) for v in SCORES_BPB)))[0] is Status.PASS
+
+
+def test_a_score_of_a_seed_is_not_accused_twice_nor_without_its_log():
+    logs = honest_logs()
+    # Of these logs is no headline, and claims.score says so.
+    missed = of_seeds(logs, 1.05, 1.06, 1.07, val_bpb=claimed(1.06, "val_bpb"))
+    assert verdict(missed)[0] is Status.PASS
+    silent = dataclasses.replace(logs[2], scores=())
+    per_seed = (SeedClaim(seed=999, val_bpb=claimed(1.05, "v").best, bpb_digits=5),)
+    published = record([*logs[:2], silent], claims_of(logs[:2], per_seed=per_seed, seeds=SEEDS))
+    assert verdict(published)[0] is Status.PASS
+
+
+@pytest.mark.parametrize(
+    ("names", "claim", "status"),
+    [
+        ((1, 2, 3), (1337, 42, 2025), Status.PASS),
+        ((0, 1, 2), (), Status.PASS),
+        ((1, 2, 4), (1337, 42, 2025), Status.FAIL),
+        ((1, 2, 3), (1, 2, 3), Status.FAIL),  # claimed as seeds, they are none
+    ],
+)
+def test_numbers_that_count_the_files_are_no_seeds(names, claim, status):
+    logs = [
+        dataclasses.replace(log, name=f"seed{name}.log", seed_in_name=name, seed=found(seed))
+        for log, name, seed in zip(honest_logs(), names, (1337, 42, 2025), strict=True)
+    ]
+    finding = claims_seeds.check(record(logs, claims_of(logs, seeds=claim)))
+    assert finding.status is status
+    words = ["logged_seed_differs_from_file_name"] if status is Status.FAIL else []
+    assert finding.evidence["outcomes"] == words
+
+
+def test_a_file_numbered_by_its_own_seed_makes_the_numbers_seeds():
+    logs = [
+        dataclasses.replace(log, name=f"seed{name}.log", seed_in_name=name, seed=found(seed))
+        for log, name, seed in zip(honest_logs(), (1, 2, 3), (1, 2, 7), strict=True)
+    ]
+    assert verdict(record(logs, claims_of(logs, seeds=())))[0] is Status.FAIL
+
+
 # claims.copies
 
 
@@ -137,12 +201,65 @@ def test_a_copy_under_the_same_seed_or_under_none_is_named_in_a_pass(seed_in_nam
 
 def test_a_score_that_differs_in_the_last_digit_makes_another_run():
     finding = copied(314, digest="two", changed=True)
-    assert finding.message == "2 logs, none a copy of another"
+    assert finding.message == "2 logs, none a copy of another here"
 
 
-def test_two_equal_scores_are_no_copy_and_rounded_ones_never_are():
+@pytest.mark.parametrize(
+    ("digits", "more", "status"),
+    [
+        (8, (), Status.FAIL),
+        (7, (), Status.PASS),  # equal by chance
+        (8, (score(1.2, name="baseline"),), Status.FAIL),
+        (8, (score(1.2, name="other"),), Status.PASS),
+    ],
+)
+def test_one_score_to_eight_decimals_is_enough_where_all_of_one_name_are_equal(
+    digits, more, status
+):
+    # The usual trainer logs two exact scores: a copy whose seed was changed has no more to be known by.
     logs = [
-        dataclasses.replace(log, scores=(score(1.2, name="a"), score(1.1))) for log in honest_logs()
+        dataclasses.replace(
+            log,
+            scores=(
+                score(1.12345678, bpb_digits=digits),
+                *(
+                    dataclasses.replace(one, val_bpb=1.2 + i / 1e6 * (one.name == "other"))
+                    for one in more
+                ),
+            ),
+        )
+        for i, log in enumerate(honest_logs())
+    ]
+    finding = claims_copies.check(record(logs))
+    assert finding.status is status
+    assert ("none a copy" in finding.message) is (status is Status.PASS)
+
+
+def test_equal_scores_of_one_stated_seed_are_a_rerun_whatever_the_names():
+    logs = [dataclasses.replace(log, seed=found(42)) for log in honest_logs()]
+    logs = [dataclasses.replace(log, scores=(score(1.12345678),)) for log in logs]
+    finding = claims_copies.check(record(logs))
+    assert (finding.status, finding.measured) == (Status.PASS, 0)
+    assert "in every score" in finding.message
+    assert "none" not in finding.message
+
+
+def test_a_score_that_two_logs_quote_is_no_copy():
+    quoted = score(1.12345678, name="baseline")
+    logs = [
+        dataclasses.replace(log, scores=(quoted, score(1.1 + i / 100, name=f"run {i}")))
+        for i, log in enumerate(honest_logs())
+    ]
+    assert claims_copies.check(record(logs, None)).status is Status.PASS
+
+
+def test_few_or_rounded_equal_scores_are_no_copy():
+    logs = [
+        dataclasses.replace(
+            log,
+            scores=(score(1.2, name="a", bpb_digits=6), score(1.1, name="final", bpb_digits=6)),
+        )
+        for log in honest_logs()
     ]
     assert claims_copies.check(record(logs)).status is Status.PASS
     coarse = tuple(score(value, name=str(value), bpb_digits=4) for value in (1.2, 1.1, 1.0))

@@ -55,9 +55,20 @@ def test_the_message_has_the_product():
     )
 
 
-def test_few_steps_an_ambiguous_end_and_no_end_are_not_judged():
-    for steps, stop_ms in ((99, found(1.0)), (5_000, found(1.0, 2.0)), (5_000, Found())):
+def test_few_steps_and_no_end_are_not_judged():
+    for steps, stop_ms in ((99, found(1.0)), (5_000, Found())):
         assert of_logs(steps, 119.9, stop_ms).status is Status.NOT_RUN
+
+
+@pytest.mark.parametrize("ends", [(900_000.0, 599_000.0), (599_000.0, 900_000.0)])
+def test_of_several_ends_the_nearest_is_compared_and_all_are_named(ends):
+    finding = of_logs(6_900, 130.43, found(*ends))
+    assert finding.status is Status.PASS
+    listed = ", ".join(f"{end / 1e3:.1f}" for end in ends)
+    assert finding.message.endswith(
+        f"; train_seed42.log states several ends of training ({listed} s)"
+    )
+    assert of_logs(6_900, 50.0, found(*ends)).status is Status.FAIL
 
 
 def test_claimed_steps_time_and_step_time_belong_together():
@@ -69,8 +80,13 @@ def test_claimed_steps_time_and_step_time_belong_together():
     )
 
 
-@pytest.mark.parametrize(("steps", "status"), [(5_400, Status.PASS), (6_000, Status.FAIL)])
-def test_claimed_steps_may_be_ahead_of_the_last_line_of_a_log(steps, status):
+@pytest.mark.parametrize(
+    ("steps", "status"),
+    [(5_400, Status.PASS), (6_000, Status.FAIL), (7_500, Status.FAIL), (20_000, Status.PASS)],
+)
+def test_claimed_steps_may_be_ahead_of_the_last_line_of_a_log_or_be_those_that_were_planned(
+    steps, status
+):
     per_seed = (SeedClaim(seed=314, steps=claimed(steps, "steps").best),)
     finding = claims_steps.check(with_claims(per_seed=per_seed))
     assert finding.status is status

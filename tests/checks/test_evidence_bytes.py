@@ -88,10 +88,46 @@ def test_the_logs_own_number_decides_and_other_ways_are_named():
 def test_a_line_of_the_model_alone_and_several_totals_are_named():
     alone = counting(15_000_000, counted_kind="artifact_line")
     assert alone.message.endswith("(the line says '': code may be missing)")
-    several = with_logs(counted=found(67_285_889, 15_884_843))
+    several = with_logs(counted=found(15_985_889, 15_884_843))
     finding = evidence_bytes.check(several, LIMITS)
-    assert finding.status is Status.PASS  # the last one counts
-    assert finding.message.endswith("(the logs have several totals: 15,884,843, 67,285,889)")
+    assert finding.status is Status.PASS
+    assert finding.message.endswith("(the logs have several totals: 15,884,843, 15,985,889)")
+
+
+def totalling(*sizes):
+    """Return the finding over logs that state these totals: (bytes, words of the line)."""
+    values = tuple(Value(size, "train.log", 6 + i, words) for i, (size, words) in enumerate(sizes))
+    finding = evidence_bytes.check(with_logs(counted=Found(values)), LIMITS)
+    return finding.status, finding.evidence["outcome"], finding.message
+
+
+@pytest.mark.parametrize("first", [False, True])
+def test_totals_on_both_sides_of_the_cap_settle_nothing(first):
+    sizes = [(16_900_000, "Total submission size int6+lzma"), (15_900_000, "Total submission size")]
+    status, outcome, message = totalling(*(sizes[::-1] if first else sizes))
+    assert (status, outcome) == (Status.NOT_RUN, "over" if first else "within")
+    listed = "15,900,000, 16,900,000" if first else "16,900,000, 15,900,000"
+    assert message.endswith(f"; the log states several ({listed}); which one counts cannot be told")
+    assert totalling((16_900_000, "a"), (16_800_000, "b"))[:2] == (Status.FAIL, "over")
+
+
+def test_the_total_of_the_raw_weights_before_it_does_not_unsettle_the_packed_one():
+    raw = (67_285_889, "Total submission size")
+    packed = (15_884_843, "Total submission size int8+zlib")
+    assert totalling(raw, packed)[:2] == (Status.PASS, "within")
+    assert totalling(raw, (16_884_843, packed[1]))[:2] == (Status.FAIL, "over")
+    # Not where it comes last, is little more, or the line says that nothing is packed.
+    assert totalling(packed, raw)[0] is Status.NOT_RUN
+    assert totalling((16_900_000, raw[1]), packed)[0] is Status.NOT_RUN
+    assert totalling(raw, (15_884_843, "Total size (uncompressed)"))[0] is Status.NOT_RUN
+
+
+def test_one_log_over_the_cap_decides_whatever_another_says():
+    logs = honest_logs()
+    over = [found(16_900_000, 15_000_000), found(16_100_000), found(15_000_000)]
+    logs = [dataclasses.replace(log, counted=one) for log, one in zip(logs, over, strict=True)]
+    finding = evidence_bytes.check(record(logs), LIMITS)
+    assert (finding.status, finding.measured) == (Status.FAIL, 16_100_000)
 
 
 def test_an_exit_code_is_no_count_of_code():
@@ -147,6 +183,20 @@ def test_the_non_record_track_asks_for_no_number_of_seeds():
     one = record(honest_logs()[:1], **non_record)
     assert seeded(one) == (Status.NOT_RUN, ["fewer_than_3_seeds"], 1)
     assert seeded(record(**non_record)) == (Status.PASS, [], 3)
+
+
+def test_further_seeds_that_the_claim_leaves_out_are_named_and_no_fault():
+    logs = honest_logs((1.08, 1.081, 1.082, 1.11, 1.12), (42, 314, 999, 5, 7))
+    published = record(logs, claims_of(logs[:3]))
+    assert seeded(published) == (Status.PASS, [], 3)
+    assert evidence_seeds.check(published, LIMITS).message == (
+        "3 distinct seeds of 3; 2 more logs state this score: seeds 5, 7; the mean with them is 1.0946"
+    )
+    four = record(logs[:4], claims_of(logs[:3]))
+    assert evidence_seeds.check(four, LIMITS).message.endswith(
+        "; 1 more log states this score: seed 5; the mean with it is 1.0883"
+    )
+    assert "more log" not in evidence_seeds.check(record(logs), LIMITS).message
 
 
 def test_no_runs_are_not_run():

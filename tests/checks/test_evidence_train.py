@@ -48,11 +48,56 @@ def test_the_budget_itself_passes_and_the_message_says_what_the_grace_allows():
     assert beyond.message.endswith("1,153 ms over, also beyond a grace of 1 s")
 
 
-def test_several_ends_in_one_log_are_listed_and_the_last_counts():
-    published = with_logs(stop_ms=found(700_000.0, 599_000.0))
-    finding = evidence_train.check(published, LIMITS)
-    assert finding.status is Status.PASS
-    assert finding.message.endswith("(the log has several: 700.000, 599.000)")
+@pytest.mark.parametrize(
+    ("ends", "expected"),
+    [
+        ((598_000.0, 599_000.0), (Status.PASS, "within", "within")),
+        ((700_000.0, 599_000.0), (Status.NOT_RUN, "within", "within")),
+        ((599_000.0, 700_000.0), (Status.NOT_RUN, "over", "over")),
+        ((601_361.0, 601_153.0), (Status.FAIL, "over", "over")),
+    ],
+)
+def test_several_ends_in_one_log_are_listed_and_settle_nothing_on_both_sides(ends, expected):
+    published = with_logs(stop_ms=found(*ends))
+    assert verdict(published) == expected
+    message = evidence_train.check(published, LIMITS).message
+    listed = ", ".join(f"{end / 1e3:.3f}" for end in ends)
+    if expected[0] is Status.NOT_RUN:
+        assert message.endswith(
+            f"; the log states several ({listed}); which one counts cannot be told"
+        )
+    else:
+        assert f" (the log has several: {listed})" in message
+
+
+def test_a_run_that_is_over_decides_whatever_another_log_says():
+    stops = (found(700_000.0, 599_000.0), found(600_500.0), found(599_000.0))
+    logs = [
+        dataclasses.replace(log, stop_ms=stop)
+        for log, stop in zip(honest_logs(), stops, strict=True)
+    ]
+    assert verdict(record(logs)) == (Status.FAIL, "over", "within")
+    assert verdict(record(logs[::2])) == (Status.NOT_RUN, "within", "within")
+
+
+@pytest.mark.parametrize(
+    ("ranks", "over"),
+    [
+        ((8, 1), "limited"),  # an evaluation on one GPU, printed after the training
+        ((1, 8), "limited"),
+        ((4,), "on 4 GPUs; the limit is for 8"),
+        ((1,), "on 1 GPU; the limit is for 8"),
+        ((1, 4), "on 1 or 4 GPUs; the limit is for 8"),
+    ],
+)
+def test_one_line_of_another_number_of_gpus_does_not_switch_the_limits_off(ranks, over):
+    for check, fault in (
+        (evidence_train, {"stop_ms": found(900_000.0)}),
+        (evidence_score, {"total_eval_s": found(900.0)}),
+    ):
+        finding = check.check(with_logs(ranks=found(*ranks), **fault), LIMITS)
+        assert finding.status is (Status.FAIL if over == "limited" else Status.NOT_RUN)
+        assert over == "limited" or finding.message.endswith(over)
 
 
 def test_the_limit_is_for_the_record_track_and_its_gpus():
@@ -105,8 +150,43 @@ def test_the_time_of_the_score_is_held_against_the_budget(eval_ms):
 
 
 @given(st.floats(0, 1_200_000), st.floats(0, 1_200))
-def test_a_stated_total_counts_before_the_time_of_the_score(eval_ms, total_s):
-    assert judged(evaluated(eval_ms, total_s)) == judged(evaluated(total_s * 1e3, total_s))
+def test_of_a_stated_total_and_the_time_of_the_score_the_longer_counts(eval_ms, total_s):
+    longer_s = max(eval_ms / 1e3, total_s)
+    assert judged(evaluated(eval_ms, total_s)) == judged(evaluated(None, longer_s))
+
+
+@pytest.mark.parametrize(
+    ("totals", "own_ms", "expected"),
+    [
+        ((700.0, 300.0), 90_000.0, (Status.NOT_RUN, "within")),
+        ((300.0, 700.0), None, (Status.NOT_RUN, "over")),
+        ((700.0, 800.0), 90_000.0, (Status.FAIL, "over")),
+        ((200.0, 300.0), 90_000.0, (Status.PASS, "within")),
+        ((200.0, 300.0), 900_000.0, (Status.FAIL, "over")),  # less than its part is no total
+        ((700.0, 300.0), 900_000.0, (Status.FAIL, "over")),
+    ],
+)
+def test_several_totals_on_both_sides_of_the_budget_settle_nothing(totals, own_ms, expected):
+    published = evaluated(own_ms)
+    logs = [dataclasses.replace(log, total_eval_s=found(*totals)) for log in published.logs]
+    finding = evidence_score.check(record(logs), LIMITS)
+    assert (finding.status, finding.evidence["outcome"]) == expected
+    assert ("which one counts cannot be told" in finding.message) is (expected[0] == "NOT-RUN")
+
+
+def test_the_message_names_the_line_where_the_time_stands():
+    logs = [
+        dataclasses.replace(
+            log,
+            scores=(dataclasses.replace(log.scores[-1], eval_ms=700_000.0, eval_place="e.log:4"),),
+        )
+        for log in honest_logs()
+    ]
+    assert evidence_score.check(record(logs), LIMITS).message.startswith("e.log:4: evaluation")
+    total = [
+        dataclasses.replace(log, total_eval_s=found(800.0, file="t.log", line=7)) for log in logs
+    ]
+    assert evidence_score.check(record(total), LIMITS).message.startswith("t.log:7: evaluation")
 
 
 @pytest.mark.parametrize(

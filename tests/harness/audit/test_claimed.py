@@ -147,7 +147,8 @@ def test_what_is_claimed_of_each_seed_comes_back(
         {"results": {"val_bpb": {"mean": 1.0812, "std": 0.0004}}},
         {"metrics": {"val_bpb": 1.0812}, "best_val_bpb": 1.2},
         {"val_bpb": 1.0812, "pre_quant_val_bpb": 1.07, "baseline_val_bpb": 1.2, "delta_bpb": 0.1},
-        {"val_bpb": 1.0812, "val_bpb_3seed_mean": 1.0815},
+        {"val_bpb": 1.0812, "val_bpb_3seed_mean": 1.08123456},
+        {"val_bpb": 1.0812, "sliding_val_bpb": 1.07, "best_val_bpb": 1.06},
         {"mean_val_bpb": 1.0812, "val_bpb_post_ttt": 1.07},
         {"ttt_val_bpb": 1.0812, "prequant_val_bpb": 1.07},
         {"score": 1.0812},
@@ -190,6 +191,9 @@ def test_a_number_of_something_else_is_no_headline(tree: Any) -> None:
         '{"val_bpb": 1.09,\n"val_bpb": 1.08}',
         '{"val_bpb": 1.08,\n"metrics": {"val_bpb": 1.09}}',
         '{"mean_val_bpb": 1.08,\n"final_val_bpb": 1.09}',
+        '{"val_bpb": 1.08,\n"mean_val_bpb": 1.09}',
+        '{"val_bpb_mean": 1.09,\n"val_bpb": 1.08}',
+        '{"val_bpb": "1.08",\n"results": {"val_bpb": {"mean": 1.09}}}',
     ],
 )
 def test_what_keys_claim_differently_is_ambiguous(tree: str) -> None:
@@ -330,3 +334,93 @@ def test_many_seeds_are_bounded_and_read_in_time() -> None:
     runs = [{"seed": seed, "val_bpb": 1.0} for seed in range(8000)]
     assert len(claimed({"runs": runs}).per_seed) == MAX_SEEDS
     assert len(claimed({"seeds": list(range(9000))}).seeds) == MAX_SEEDS
+
+
+def test_a_number_in_quotes_is_a_plain_number_with_its_decimals() -> None:
+    claims = claimed(
+        {"val_bpb": "1.1006", "val_loss": "1.85830", "bytes_total": "15,900,000 bytes"}
+    )
+    found = (claims.val_bpb.value, claims.val_loss.value, claims.bytes_total.value)
+    assert [type(value) for value in found] == [float, float, int]
+    assert (claims.bpb_digits, claims.loss_digits) == (4, 5)
+    of_seeds = claimed({"seeds": [1, 2], "val_bpbs": ["1.10", "1.200"]}).per_seed
+    assert [(c.val_bpb and type(c.val_bpb.value), c.bpb_digits) for c in of_seeds] == [
+        (float, 2),
+        (float, 3),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("tree", "name", "values"),
+    [
+        ({"bytes_code": 60_000, "code_bytes": 90_000}, "bytes_code", [90_000, 60_000]),
+        ({"bytes_code": 60_000, "code_bytes": 60_000}, "bytes_code", [60_000]),
+        ({"std": 0.0005, "val_bpb_std": 0.9}, "std_bpb", [0.9, 0.0005]),
+        ({"std": 0.0005, "val_bpb_std": 0.00052}, "std_bpb", [0.0005]),
+        ({"val_bpb_ttt_std": 0.7, "std": 0.1}, "std_bpb", [0.1]),
+        ({"val_loss": 1.8, "val_loss_mean": 1.9}, "val_loss", [1.9, 1.8]),
+        ({"val_loss": 1.8, "val_loss_mean": 1.8012}, "val_loss", [1.8]),
+        ({"val_bpb": 1.1, "mean_val_bpb": 1.07, "val_bpb_mean": 1.06}, "val_bpb", [1.06, 1.07, 1.1]),
+    ],
+)  # fmt: skip
+def test_a_second_key_for_the_same_is_a_value_too(
+    tree: dict[str, Any], name: str, values: list[float]
+) -> None:
+    assert [value.value for value in getattr(claimed(tree), name).values] == values
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ('{"val_bpb": 1.1, "val_bpb": 1.05}', [1.1, 1.05]),
+        ('{"val_bpb": 1.1, "name": "x", "val_bpb": 1.1}', [1.1]),
+        ('{"results": {"val_bpb": 1.1}, "results": {"val_bpb": 1.05}}', [1.1, 1.05]),
+        ('{"val_bpb": 1.1, "val_bpb": null}', []),
+    ],
+)
+def test_of_a_key_given_twice_the_last_counts_and_the_first_is_a_candidate(
+    text: str, values: list[float]
+) -> None:
+    assert [value.value for value in claimed(text).val_bpb.values] == values
+
+
+def test_of_a_key_given_twice_every_reader_takes_the_last() -> None:
+    claims = claimed(
+        """{"seeds": [1, 2], "name": "a", "bytes_total": 15000000, "bytes_code": 5000, "steps": 1,
+        "seed_results": {"1": {"val_bpb": 1.5}, "3": {"val_bpb": 1.5}},
+        "seeds": [3, 4], "name": "b", "bytes_total": 16000000, "bytes_code": 6000, "steps": 2,
+        "seed_results": {"3": {"val_bpb": 1.25}, "4": {"val_bpb": 1.25}}}"""
+    )
+    assert (claims.seeds, claims.name.value, claims.steps.value) == ((3, 4), "b", 2)
+    assert (claims.bytes_total.value, claims.bytes_code.value) == (16_000_000, 6000)
+    assert [len(found.candidates) for found in (claims.bytes_total, claims.bytes_code)] == [2, 2]
+    assert {seed: bpb for seed, (bpb, _) in both(claims).items()} == {3: 1.25, 4: 1.25}
+
+
+@pytest.mark.parametrize(
+    ("tree", "seconds"),
+    [
+        ({"eval_time_seconds": 90, "eval_all_seeds_time_s": 1900}, [90]),
+        ({"eval_timeout_s": 3600, "eval_budget_seconds": 1200}, []),
+        ({"eval_limit_s": 1, "eval_time_cap_s": 1, "eval_max_allowed_seconds": 1}, []),
+        ({"eval_time_ms": 900_000, "eval_time_ms_mean": 800_000}, [900.0, 800.0]),
+        ({"eval_stride": 64, "eval_time": 10}, []),
+    ],
+)
+def test_only_times_that_an_evaluation_took_are_read(
+    tree: dict[str, Any], seconds: list[float]
+) -> None:
+    assert [value.value for value in claimed(tree).eval_s] == seconds
+
+
+@pytest.mark.parametrize(
+    ("tree", "seconds"),
+    [
+        ({"train_time": 10}, None),
+        ({"training_wallclock": 600}, None),
+        ({"train_time_s": 600}, 600.0),
+        ({"train_wallclock_ms_mean": 600_000}, 600.0),
+    ],
+)
+def test_a_time_of_training_has_a_unit(tree: dict[str, Any], seconds: float | None) -> None:
+    assert claimed(tree).train_s.value == seconds

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,10 @@ def test_a_record_is_read_whole(tmp_path: Path) -> None:
         ("track_10min_16mb/x", None, "record"),
         ("x", "non-record-unlimited", "non-record"),
         ("x", "10min_16mb", "record"),
+        ("my-non-record-checkout/2026-04-20_beats_the_nonrecord_baseline", "10min_16mb", "record"),
+        ("my-non-record-checkout/x", None, None),
+        ("track_non_record_16mb_old/x", None, None),
+        ("track_non_record_16mb/track_10min_16mb/x", None, "record"),
         ("x", None, None),
     ],
 )
@@ -208,7 +213,7 @@ def test_binary_logs_and_long_ones_are_said_to_be_so(
 def test_ten_thousand_files_are_not_all_listed_and_the_claims_are_read(tmp_path: Path) -> None:
     place = record(tmp_path, val_bpb=1.0)
     for number in range(10_000):
-        (place / f"{number:05d}.log").touch()
+        (place / f"{number:05d}.log").write_text("x")
     read = read_folder(place, "r")
     assert read.claims is not None
     assert read.claims.val_bpb.value == 1.0
@@ -264,3 +269,153 @@ def test_names_that_are_no_text_can_be_written(tmp_path: Path) -> None:
     for log in read.logs:
         assert log.name.encode()
         assert log.scores
+
+
+@pytest.mark.parametrize(
+    ("folder", "claimed", "wanted", "problem"),
+    [
+        ("2026-05-20_x", "2026-03-19", "2026-05-20",
+         "claims 2026-03-19, the folder's name says 2026-05-20; the later one is used"),
+        ("2026-03-19_x", "2026-05-20", "2026-05-20",
+         "claims 2026-05-20, the folder's name says 2026-03-19; the later one is used"),
+        ("2026-04-03_x", "2026-04-01T12:00:00", "2026-04-03", None),
+        ("2026-04-03_x", "2026-04-05", "2026-04-05", None),
+        ("2026-04-03_x", "2026-19-39", "2026-04-03", None),
+        ("x", "2026-02-30", None, None),
+        ("x", "2019-02-20", None, None),
+        ("x", "2026-02-30 or 2026-03-01", "2026-03-01", None),
+        ("2026-02-30_x", None, None, None),
+    ],
+)  # fmt: skip
+def test_the_later_of_two_dates_counts_if_it_is_one(
+    tmp_path: Path, folder: str, claimed: str | None, wanted: str | None, problem: str | None
+) -> None:
+    read = read_folder(record(tmp_path / folder, val_bpb=1.0, date=claimed), "x")
+    assert (read.date.value if read.date else None) == wanted
+    assert [p.value for p in read.problems] == ([problem] if problem else [])
+
+
+@pytest.mark.parametrize("below", ["", "a/b"])
+def test_a_record_that_may_not_be_listed_is_found_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, below: str
+) -> None:
+    closed = tmp_path / below / "closed"
+    closed.mkdir(parents=True)
+    record(tmp_path / "other", val_bpb=1.0)
+    real = os.scandir
+
+    def scandir(path: Any) -> Any:
+        if Path(path).name == "closed":
+            raise PermissionError(13, "Permission denied")
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    assert list(find_folders([closed])) == [closed]
+    assert set(find_folders([tmp_path])) == {closed, tmp_path / "other"}
+    assert said(read_folder(closed, "x").problems) == [(".", "cannot be listed")]
+    # Within a record it is a part of that record.
+    inside = record(tmp_path / "z", val_bpb=1.0)
+    (inside / "closed").mkdir()
+    assert list(find_folders([inside])) == [inside]
+
+
+def test_claims_that_vanish_or_are_closed_are_a_problem(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = record(tmp_path, val_bpb=1.0)
+    monkeypatch.setattr(folder_module, "read_start", lambda path, limit: None)
+    read = read_folder(place, "x")
+    assert read.claims is None
+    assert said(read.problems) == [("submission.json", "cannot be read")]
+
+
+def test_packed_logs_are_said_and_are_no_weights(tmp_path: Path) -> None:
+    place = record(tmp_path, val_bpb=1.0)
+    packed = ["a.log.bz2", "a.log.gz", "a.log.xz", "a.log.zst"]
+    for name in (*packed, "b.jsonl", "model.ptz.xz"):
+        (place / name).write_bytes(b"x")
+    read = read_folder(place, "x")
+    assert said(read.problems) == [
+        *((name, "is packed; not read") for name in packed),
+        ("b.jsonl", "has lines of JSON; not read"),
+    ]
+    assert [artifact.file for artifact in read.artifacts] == ["model.ptz.xz"]
+
+
+def test_empty_logs_and_other_texts_push_no_log_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folder_module, "MAX_LOGS", 2)
+    place = record(tmp_path, val_bpb=1.085)
+    for number in range(3):
+        (place / f"a{number}.log").touch()
+        (place / f"b{number}.txt").write_text(LOG.format(seed=1, bpb=1.5))
+    read = read_folder(place, "x")
+    assert [log.name for log in read.logs] == ["train_seed42.log", "train_seed7.log"]
+    assert said(read.problems) == [
+        *((f"a{number}.log", "is empty") for number in range(3)),
+        (".", "5 logs; the first 2 are read"),
+    ]
+
+
+def test_the_logs_of_a_folder_have_a_budget(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = record(tmp_path, val_bpb=1.0)
+    (place / "a.txt").write_text(LOG.format(seed=1, bpb=1.5))
+    size = (place / "train_seed42.log").stat().st_size
+    monkeypatch.setattr(folder_module, "LOG_BYTES", 2 * size + 3)
+    read = read_folder(place, "x")
+    assert [log.name for log in read.logs] == ["train_seed42.log", "train_seed7.log"]
+    assert said(read.problems) == [(".", "more than 0 MiB of logs; 1 of them are not read")]
+    assert folder_module.MAX_LOGS * 2 * text_module.WINDOW_BYTES > 128 << 20
+
+
+def test_trainings_of_a_folder_are_bounded_and_joined_in_time(tmp_path: Path) -> None:
+    """Each run once went through all logs of all trainings."""
+    place = record(tmp_path, logs=False, val_bpb=1.0)
+    step = "step:1/2 train_time:7ms\n"
+    for number in range(60):
+        text = "".join(
+            f"seed: {number * 100 + n}\n{step}final val_loss:1.8 val_bpb:1.{n:04d}\n"
+            for n in range(60)
+        )
+        (place / f"{number}.log").write_text(text)
+    begin = time.process_time()
+    read = read_folder(place, "x")
+    assert time.process_time() - begin < 6
+    assert len(read.logs) == folder_module.MAX_TRAININGS
+    assert said(read.problems) == [(".", "1,980 trainings in its logs; the first 600 are judged")]
+
+
+def test_what_is_said_of_the_whole_folder_is_never_cut(tmp_path: Path) -> None:
+    place = record(tmp_path, val_bpb=1.0)
+    for number in range(300):
+        (place / f"{number:03d}.log").touch()
+        (place / f"x{number:03d}.log").write_text("x")
+    problems = read_folder(place, "x").problems
+    assert problems[0].value == "302 logs; the first 200 are read"
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("TRAIN.LOG", True),
+        ("nohup.out", True),
+        ("train_seed1.txt", True),
+        ("logs.txt", True),
+        ("eval-run.TXT", True),
+        ("trainlog.txt", True),
+        ("notes.txt", False),
+        ("catalogue.txt", False),
+        ("requirements.txt", False),
+        ("runtime.txt", False),
+        ("train.py", False),
+    ],
+)
+def test_a_log_of_any_usual_name_makes_a_record(tmp_path: Path, name: str, found: bool) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / name).write_text(LOG.format(seed=1, bpb=1.5))
+    assert names(tmp_path) == (["a"] if found else [])
+    record(tmp_path / "b", val_bpb=1.0)
+    assert names(tmp_path) == (["a", "b"] if found else ["b"])

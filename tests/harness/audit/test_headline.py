@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -186,3 +187,25 @@ def test_a_mended_file_claims_nothing() -> None:
 def test_without_a_score_there_is_no_headline(logs: list[Log]) -> None:
     result = find_headline(claims(val_bpb=1.1), logs)
     assert (result.rule, result.runs) == (headline.NOTHING.rule, ())
+
+
+def test_a_final_score_within_the_slack_of_the_claim_goes_before_an_equal_one_from_before() -> None:
+    """The scores from before quantising are the claimed ones of each seed, to the last digit."""
+    logs = [
+        log(f"seed{s}.log", f"seed:{s}", final(b, name="pre-quant post_ema"), final(b + 0.00004))
+        for s, b in ((1, 1.1), (2, 1.2))
+    ]
+    claim = claims(
+        val_bpb=1.1500, seed_results={"1": {"val_bpb": 1.1}, "2": {"val_bpb": 1.2000001}}
+    )
+    result = find_headline(replace(claim, bpb_digits=4), logs)
+    assert (result.name, result.reproduces) == ("final", True)
+
+
+def test_a_single_final_score_is_no_better_than_all_logs_before_quantising() -> None:
+    logs = [
+        log(f"seed{s}.log", f"seed:{s}", final(b, name="pre-quant"), final(b + 0.05))
+        for s, b in ((1, 1.1), (2, 1.2))
+    ]
+    result = find_headline(claims(val_bpb=1.15001), logs)
+    assert (result.name, result.rule) == ("pre-quant", headline.OF_ALL)

@@ -182,6 +182,14 @@ def test_another_seed_before_anything_is_scored_begins_no_other_training() -> No
         ("1/2 train_time: 9.9m\nTraining complete in 612.5s", 612_500.0, "stopping line"),
         ("1/2 train_time: 9.9m", None, None),
         ("step:1/2 train_time:7ms\nstep:2/2 train_time:8ms", 8.0, "last train_time line"),
+        (
+            "step:1/2 train_time:87,000ms\nstep:2/2 train_time:900,000ms",
+            900000.0,
+            "last train_time line",
+        ),
+        ("step:1/2 train_time:7ms\nstep:2/2 train_time:9e5ms", None, None),
+        ("step:1/2 train_time:7ms\nstopping_early: x train_time:9e5ms", None, None),
+        ("step:1/2 train_time:9e5ms\nstopping_early: x train_time:8ms", 8.0, "stopping line"),
     ],
 )
 def test_of_the_ends_of_training_the_plainest_counts(
@@ -240,6 +248,10 @@ def test_a_rounded_and_an_exact_line_are_one_score() -> None:
         ("train_seed42.log", 42),
         ("seed-7.txt", 7),
         ("logs/s1337.log", 1337),
+        ("train_s1.log", None),
+        ("train_s-1.log", None),
+        ("train_s1_seed7.log", 7),
+        ("seed1.log", 1),
         ("seed_42/train.log", 42),
         ("train.log", None),
         ("seed1_seed2.log", None),
@@ -354,3 +366,15 @@ def test_a_line_eight_times_as_long_takes_about_eight_times_as_long(piece: str) 
         short, long = (key + piece * 500)[:512], (key + piece * LINE_CHARACTERS)[:LINE_CHARACTERS]
         for one, eight in ((short, long), (short[::-1] + key, long[::-1] + key)):
             assert spent_s(eight) < 24 * max(spent_s(one), 0.00025)
+
+
+@pytest.mark.parametrize(
+    ("end", "line"),
+    [("step:2/2 train_time:?", 2), ("stopping_early: x train_time:?\nx", 2), ("nothing", 0)],
+)
+def test_an_end_of_training_that_cannot_be_read_is_said(end: str, line: int) -> None:
+    data = f"step:1/2 train_time:7ms\n{end}\n".encode()
+    problems: list = []
+    read_log("x.log", LogText(data, "utf-8", len(data)), problems)
+    said = [(problem.value, problem.line) for problem in problems]
+    assert said == ([("the end of training is no time that can be read", line)] if line else [])

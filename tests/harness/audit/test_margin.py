@@ -7,10 +7,11 @@ import pytest
 from checks.contract import Status
 from harness.audit import baselines
 from harness.audit.contest import load, read_table
-from harness.audit.folder import read_folder
+from harness.audit.folder import find_folders, read_folder
 from harness.audit.margin import check_margin
 from harness.errors import RulesetError
 from tests.harness.audit.written import SCORES, SP1024, write_record
+from tests.judged import ROOT
 
 # Sliding losses of #1302's logs, and of its n-gram scores, in bits per byte; #1307's losses.
 SLIDING = {1337: 1.8759533, 42: 1.87342257, 2025: 1.87626598}
@@ -75,22 +76,36 @@ def test_the_record_before_is_the_best_with_an_earlier_date(contest, tmp_path):
         before = [other for other in rows if other.date < date]
         assert row == min(before, key=lambda other: other.mean_bpb)
         assert expected == "best" or expected in row.id
-        assert f"of the {len(before)} records before {date}" in why
+        assert f"of the {len(before)} earlier records that the table has" in why
 
 
-def test_a_named_record_comes_first_and_a_record_is_not_its_own(contest, tmp_path):
-    record = read_folder(
-        write_record(tmp_path / "r", claims={"date": "2026-05-01", "sota_pr": 1019}), "r"
-    )
+def test_a_named_record_is_mentioned_and_chooses_nothing(contest, tmp_path):
+    claims = {"date": "2026-05-01", "sota_pr": 1019}
+    record = read_folder(write_record(tmp_path / "r", claims=claims), "r")
+    row, why = baselines.predecessor(record, contest.rows)
+    assert row == min(contest.rows, key=lambda row: row.mean_bpb)
+    assert "names PR #1019, 2026-03-25_ValCalib_GPTQ_XSA_BigramHash3072, which is worse" in why
+    claims = {"date": "2026-04-03", "sota_pr": 1019}
+    record = read_folder(write_record(tmp_path / "s", claims=claims), "s")
     row, why = baselines.predecessor(record, contest.rows)
     assert row is not None
     assert row.pull_request == 1019
-    assert "names PR #1019" in why
+    assert why.endswith("names PR #1019, that one")
+    claims = {"date": "2026-04-03", "sota_pr": 7}
+    record = read_folder(write_record(tmp_path / "t", claims=claims), "t")
+    assert baselines.predecessor(record, contest.rows)[1].endswith("names PR #7, not in the table")
+
+
+def test_a_record_is_itself_by_name_and_scores(contest, tmp_path):
     own = contest.rows[-1]
-    record = read_folder(write_record(tmp_path / own.id, claims={"date": "2026-12-01"}), own.id)
-    row, _ = baselines.predecessor(record, contest.rows)
-    assert row is not None
-    assert row.id != own.id
+    scores = dict(zip(own.seeds, own.val_bpb, strict=True))
+    date = {"date": "2026-12-01"}
+    record = read_folder(write_record(tmp_path / "a" / own.id, scores, claims=date), own.id)
+    row, _ = baselines.predecessor(record, (own,))
+    assert row is None
+    taken = read_folder(write_record(tmp_path / "b" / own.id, claims=date), own.id)
+    row, _ = baselines.predecessor(taken, (own,))
+    assert row == own  # the name alone takes no record away
 
 
 def test_one_run_has_no_test_and_no_date_no_predecessor(contest, tmp_path):
@@ -138,3 +153,12 @@ def test_the_shipped_table_is_in_order_and_consistent(contest):
         assert len(row.val_bpb) == len(row.val_loss) == len(row.seeds)
         for bpb, loss in zip(row.val_bpb, row.val_loss, strict=True):
             assert loss / math.log(2) / bpb == pytest.approx(row.bytes_per_token, rel=2e-4)
+
+
+def test_the_shipped_table_is_what_the_records_give(contest):
+    records = ROOT.parent / "shared" / "records" / "main"
+    if not records.is_dir():
+        pytest.skip("no shared/records beside the checkout")
+    read = [read_folder(folder, f"main/{folder.name}") for folder in find_folders([records])]
+    rows = baselines.rows_of(read, contest.limits, contest.rows)
+    assert tuple(rows) == contest.rows, "run: harness audit RECORDS --write-baselines FILE"

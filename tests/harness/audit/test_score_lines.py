@@ -185,3 +185,23 @@ def test_the_time_of_an_evaluation_goes_before_others() -> None:
 def test_the_text_that_was_scored_is_counted() -> None:
     score: Score = scores_of("ppm_mix bytes=151080891 mix_bpb=0.9", "f", 1)[0]
     assert (score.text_bytes, score.val_bpb) == (151080891, 0.9)
+
+
+@pytest.mark.parametrize(
+    ("shown", "took"),
+    [
+        ("900,000ms", 900_000.0),
+        ("1,900,000.5 ms", 1_900_000.5),
+        ("90,0000ms", None),
+        ("590,123s", None),  # a decimal comma, maybe
+    ],
+)
+def test_thousands_of_milliseconds_are_read(shown: str, took: float | None) -> None:
+    line = f"final val_loss:1.8012 val_bpb:1.0812 eval_time:{shown}"
+    assert stated(line) == [("final", 1.8012, 1.0812, took, False)]
+
+
+@pytest.mark.parametrize(("shown", "digits"), [("1.0812", 4), ("10812e-4", 4), ("1.0812e+0", 4)])
+def test_decimals_are_those_of_the_number(shown: str, digits: int) -> None:
+    (score,) = scores_of(f"final val_bpb:{shown}", "f.log", 1)
+    assert (score.val_bpb, score.bpb_digits) == (1.0812, digits)

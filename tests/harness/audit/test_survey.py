@@ -10,6 +10,7 @@ import pytest
 from checks.contract import Status
 from harness.audit import model, schema, survey
 from harness.audit.contest import load
+from harness.audit.survey import READ
 from tests.harness.audit.written import SCORES, write_record
 from tests.judged import ROOT
 
@@ -142,6 +143,22 @@ def test_a_reader_that_fails_is_the_judge_s_fault_and_the_others_stand(
     assert [(f.id, f.status) for f in bad.findings] == [("audit.read", Status.ERROR)]
     assert "not thought of" in bad.findings[0].message
     assert statuses(good)["claims.score"] is Status.PASS
+
+
+def test_what_cannot_be_written_is_the_fault_of_its_folder_alone(contest, tmp_path, monkeypatch):
+    folders = (write_record(tmp_path / "good"), write_record(tmp_path / "other"))
+    monkeypatch.setattr(survey, "check_encodable", fails_for("good"))
+    found = audit(contest, *folders, jobs=1)
+    assert statuses(found.folders[0]) == {READ: Status.ERROR}
+    assert READ not in statuses(found.folders[1])
+
+
+def fails_for(name):
+    def check(folder):
+        if folder.id == name:
+            raise TypeError("cannot be written")
+
+    return check
 
 
 def test_nothing_that_json_cannot_hold_is_written(contest, tmp_path):
