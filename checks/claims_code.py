@@ -28,8 +28,7 @@ def check(record: Published) -> Finding:
         return _finding(Status.NOT_RUN, "no size of code in whole bytes is claimed")
     says = f"{claim.place} claims {claim.value:,} bytes of code{others(claims.bytes_code)}"
     sizes = {value.file: value.value for value in record.scripts}
-    # "Exit code: 0" is no count of code.
-    logged = {v.value: v for log in record.logs for v in log.codes.values if v.value}
+    logged = {v.value: v for log in record.logs for v in log.codes.values}
     script = sizes.get(SCRIPT)
     if claim.value in logged:
         says += f", as {logged[claim.value].place} does"

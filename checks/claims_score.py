@@ -5,19 +5,13 @@ Does not catch: logs that were forged together with the claim. Only a rerun tell
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from checks.contract import Finding, Status
-from checks.published import Claims, Log, Published, Score, Value, mean, others, slack
+from checks.published import Claims, Log, Published, Value, mean, others, slack
+from checks.score_names import is_before_quantising, is_final
 
 ID = "claims.score"
-_BEFORE = re.compile(r"pre[-_ ]?quant|post[-_ ](?:ema|swa)|diagnostic|\bema\b", re.IGNORECASE)
-_AFTER = re.compile(
-    r"(?<!pre)(?<!pre[-_ ])quanti[sz]ed|int\d|round-?trip|zlib|lzma|zstd|brotli", re.IGNORECASE
-)
-_FINAL = re.compile(rf"{_AFTER.pattern}|final|sliding|ttt|legal", re.IGNORECASE)
-"""Names of scores from before quantising, of those from after it, and of those that are the end of a log."""
 
 
 def check(record: Published) -> Finding:
@@ -71,7 +65,7 @@ def _later(record: Published, tolerance: float) -> tuple[float, str] | None:
     None where one of them states no final score, and where a final one gives the claim as well.
     """
     runs = record.headline.runs
-    if not runs or not all(_is_before(run.score.name) for run in runs):
+    if not runs or not all(is_before_quantising(run.score.name) for run in runs):
         return None
     by_name = {log.name: log.scores for log in record.logs}
     finals = [
@@ -79,7 +73,7 @@ def _later(record: Published, tolerance: float) -> tuple[float, str] | None:
             score.name: score.val_bpb
             for name in (*run.joined, run.log.name)
             for score in by_name.get(name, ())
-            if _is_final(score)
+            if is_final(score)
         }
         for run in runs
     ]
@@ -89,15 +83,6 @@ def _later(record: Published, tolerance: float) -> tuple[float, str] | None:
     if any(abs(value - claimed) <= tolerance for value, _ in known):
         return None
     return min(known, default=None)
-
-
-def _is_before(name: str) -> bool:
-    return _BEFORE.search(name) is not None and not _AFTER.search(name)
-
-
-def _is_final(score: Score) -> bool:
-    name = score.name
-    return not score.validation and _FINAL.search(name) is not None and not _is_before(name)
 
 
 def _difference(record: Published, claim: Value[float], tolerance: float) -> tuple[str, str]:

@@ -112,9 +112,7 @@ def _codes(record: Published, run: Run) -> tuple[list[int], list[int]]:
             for value in log.codes.values:
                 words = value.words.lower()
                 packed = "compressed" in words and "uncompressed" not in words
-                # "Exit code: 0" is no count of code.
-                if value.value:
-                    (small if packed else plain).append(value.value)
+                (small if packed else plain).append(value.value)
     return plain, small
 
 

@@ -301,7 +301,8 @@ def other_gpus(runs: Sequence[Run], expected: int) -> str:
 
 def completed(score: Score, other: Score) -> Score:
     """Return a score with the loss, the time and the bytes of text that only another line of it states."""
-    lossless, timeless = score.val_loss is None, score.eval_ms is None
+    lossless = score.val_loss is None and other.val_loss is not None
+    timeless = score.eval_ms is None and other.eval_ms is not None
     return replace(
         score,
         val_loss=other.val_loss if lossless else score.val_loss,

@@ -129,6 +129,9 @@ def _json(claims: Claims | None) -> JsonClaims:
         "claimed_bytes": used.bytes_total,
         "claimed_bytes_code": used.bytes_code,
         "claimed_std_val_bpb": used.std_bpb,
+        "name": used.name,
+        "author": used.author,
+        "hardware": used.hardware,
     }
     ratio = bytes_per_token(used.val_loss.value, used.val_bpb.value)
     sources = _sources(fields)
@@ -252,6 +255,7 @@ def _log(log: Log) -> LogFacts:
         val_tokens=log.val_tokens.value,
         ranks=log.ranks.value,
         final_metrics=tuple(_score(score) for score in final[-MAX_SCORES:]),
+        sources=_sources(fields),
         ambiguous=_ambiguous(fields),
     )
 

@@ -1,8 +1,6 @@
-"""Record folders among the paths given, and each of them read: submission.json, logs, scripts, sizes.
+"""One record folder read: submission.json, logs, sizes of scripts and weights.
 
-A record is a folder with a `submission.json`, or one with logs that lies in none. Everything beneath belongs
-to it. Links are not followed, nothing is executed, and what is too much (files, logs, depth) is left out and
-said.
+Links are not followed, nothing is executed, and what is too much (files, logs, depth) is left out and said.
 """
 
 from __future__ import annotations
@@ -12,11 +10,13 @@ import os
 import re
 import stat
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from checks.published import Claims, Log, Published, Run, Value
 from harness.audit import text as log_text
 from harness.audit.claimed import read_claims
+from harness.audit.discovery import CLAIMS, LOG, MAX_DEPTH, NO_LOG, entries_of, is_file, is_folder
 from harness.audit.headline import find_headline
 from harness.audit.json_lines import MAX_BYTES, read_json
 from harness.audit.log import read_log
@@ -27,17 +27,7 @@ MAX_TRAININGS = 600
 """Of all logs of a folder together, each of which may hold several."""
 LOG_BYTES = 128 << 20
 """Read of all logs of a folder together."""
-MAX_DEPTH = 12
 MAX_PROBLEMS = 100
-TRAINER = "train_gpt.py"
-CLAIMS = "submission.json"
-
-_LOG = re.compile(r"\.(?:log|txt|out)$", re.I)
-_NO_LOG = re.compile(r"^(?:requirements|license|notice|readme|copying|authors)\b", re.I)
-_SPEAKING = re.compile(
-    r"(?<![a-z])(?:train(?:ing|ed)?|seeds?|runs?|eval(?:uation)?|logs?)+(?![a-z])", re.I
-)
-"""In the name of a .txt that alone makes a folder a record."""
 _PACKED = re.compile(r"\.(?:log|txt|out)\.(?:gz|xz|zst|bz2|lz4|lzma|br|zip)$", re.I)
 _LINES_OF_JSON = re.compile(r"\.(?:jsonl|ndjson)(?:\.(?:gz|xz|zst|bz2|lz4|zip))?$", re.I)
 _SCRIPT = re.compile(r"\.(?:py|sh|c|cc|cpp|cu|h|pyx)$", re.I)
@@ -51,87 +41,6 @@ _TRACKS = {"track_non_record_16mb": "non-record", "track_10min_16mb": "record"}
 """Folders that say which track a record lies in."""
 
 
-def find_folders(paths: Sequence[Path]) -> Iterator[Path]:
-    """Yield the record folders at or under each path, sorted within it; a folder given twice is one."""
-    seen: set[str] = set()
-    for path in paths:
-        for folder, _ in _records(path, 0):
-            key = os.path.realpath(folder)
-            if key not in seen:
-                seen.add(key)
-                yield folder
-
-
-def _records(folder: Path, depth: int) -> list[tuple[Path, bool]]:
-    """Return the records of a tree, each with whether it has a submission.json.
-
-    A folder that only looks like a record, with logs or a trainer, is one unless records lie below it: the
-    root of a repository has a trainer too.
-    """
-    entries = _entries(folder)
-    if entries is None:
-        # What cannot be listed may hold anything, and is shown with that problem.
-        return [(folder, False)] if _is_there(folder) else []
-    files = [entry.name for entry in entries if _is_file(entry)]
-    if CLAIMS in files:
-        return [(folder, True)]
-    below = [
-        found
-        for entry in entries
-        if depth < MAX_DEPTH and not entry.name.startswith(".") and _is_folder(entry)
-        for found in _records(folder / entry.name, depth + 1)
-    ]
-    if any(claimed for _, claimed in below):
-        return [found for found in below if found[1] or _has_logs(found[0])]
-    if any(_is_log(name) or name == TRAINER for name in files):
-        return [(folder, False)]
-    return below
-
-
-def _has_logs(folder: Path) -> bool:
-    """Say whether a folder has logs, or may have some: one that cannot be listed."""
-    entries = _entries(folder)
-    return entries is None or any(_is_log(e.name) and _is_file(e) for e in entries)
-
-
-def _is_log(name: str) -> bool:
-    """Say whether a name alone says that a file is a log, as "notes.txt" does not."""
-    if not _LOG.search(name) or _NO_LOG.match(name):
-        return False
-    return not name.lower().endswith(".txt") or bool(_SPEAKING.search(name))
-
-
-def _is_there(path: Path) -> bool:
-    """Say whether there is a folder at all."""
-    try:
-        return stat.S_ISDIR(path.stat().st_mode)
-    except (OSError, ValueError):
-        return False
-
-
-def _entries(folder: Path) -> list[os.DirEntry[str]] | None:
-    """Return what lies in a folder, sorted, or None where it cannot be listed."""
-    try:
-        with os.scandir(folder) as entries:
-            return sorted(entries, key=lambda entry: entry.name)
-    except (OSError, ValueError):
-        return None
-
-
-def _is_file(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_file(follow_symlinks=False)
-    except OSError:
-        return False
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir(follow_symlinks=False)
-    except OSError:
-        return False
-
-
 def read_folder(folder: Path, name: str) -> Published:
     """Return everything that a record folder states; what cannot be read becomes one of its `problems`."""
     problems: list[Value[str]] = []
@@ -140,16 +49,13 @@ def read_folder(folder: Path, name: str) -> Published:
     logs = _logs(folder, files, problems)
     headline = find_headline(claims, logs)
     of_seed = _by_seed(logs)
-    runs = tuple(_joined(run, of_seed) for run in headline.runs)
     return Published(
         id=name,
         date=_date(claims, folder.absolute().name, problems),
         track=_track(claims, folder.absolute()),
         pull_request=_pull_request(str(folder.absolute())),
         claims=claims,
-        headline=type(headline)(
-            rule=headline.rule, name=headline.name, runs=runs, reproduces=headline.reproduces
-        ),
+        headline=replace(headline, runs=tuple(_joined(run, of_seed) for run in headline.runs)),
         logs=tuple(logs),
         scripts=tuple(
             Value(size, shown(file), 0) for file, size in files.items() if _SCRIPT.search(file)
@@ -180,7 +86,7 @@ def _files(folder: Path, problems: list[Value[str]]) -> dict[str, int]:
     more, folders = False, 0
     while stack and not more:
         prefix, depth = stack.pop()
-        entries = _entries(folder / prefix)
+        entries = entries_of(folder / prefix)
         if entries is None:
             problems.append(Value("cannot be listed", shown(prefix) or ".", 0))
             continue
@@ -189,9 +95,9 @@ def _files(folder: Path, problems: list[Value[str]]) -> dict[str, int]:
             name = prefix + entry.name
             if entry.is_symlink():
                 problems.append(Value("is a link; not followed", shown(name), 0))
-            elif _is_folder(entry):
+            elif is_folder(entry):
                 below.append((name + "/", depth + 1))
-            elif _is_file(entry):
+            elif is_file(entry):
                 if len(found) < MAX_FILES or name == CLAIMS:
                     found[name] = _size(entry)
                 else:
@@ -259,7 +165,7 @@ def _log_names(files: dict[str, int], problems: list[Value[str]]) -> list[str]:
             problems.append(Value("is packed; not read", shown(file), 0))
         elif _LINES_OF_JSON.search(file):
             problems.append(Value("has lines of JSON; not read", shown(file), 0))
-    found = [f for f in files if _LOG.search(f) and not _NO_LOG.match(PurePosixPath(f).name)]
+    found = [f for f in files if LOG.search(f) and not NO_LOG.match(PurePosixPath(f).name)]
     empty = [file for file in found if not files[file]]
     problems += [Value("is empty", shown(file), 0) for file in empty]
     names = [file for file in found if files[file]]
@@ -303,20 +209,18 @@ def _joined(run: Run, of_seed: dict[int, list[Log]]) -> Run:
             for log in of_seed.get(own.own_seed, ())
             if log.name != own.name and (not log.sha256 or log.sha256 != own.sha256)
         ]
-    other = others[0] if len(others) == 1 else None
-    stop_log = own if own.stop_ms.values or other is None else other
-    size_log = own if own.counted.values or other is None else other
-    return Run(
-        log=own,
-        score=run.score,
-        others=run.others,
-        joined=(other.name,) if other else (),
+    other = others[0] if len(others) == 1 else own
+    size_log = own if own.counted.values else other
+    stop_log = own if own.stop_ms.values else other
+    return replace(
+        run,
+        joined=(other.name,) if other is not own else (),
         counted=size_log.counted,
         counted_kind=size_log.counted_kind,
         stop_ms=stop_log.stop_ms,
         stop_from=stop_log.stop_from,
-        val_tokens=own.val_tokens if own.val_tokens.values or other is None else other.val_tokens,
-        ranks=own.ranks if own.ranks.values or other is None else other.ranks,
+        val_tokens=own.val_tokens if own.val_tokens.values else other.val_tokens,
+        ranks=own.ranks if own.ranks.values else other.ranks,
     )
 
 

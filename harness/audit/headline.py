@@ -22,19 +22,13 @@ from checks.published import (
     mean,
     slack,
 )
+from checks.score_names import is_of_something_else
 
 SLACK_BPB = 1e-5
 """Beyond the last digit claimed: a mean of rounded values differs from the mean by less than that."""
 
 MAX_OTHERS = 16
 """Of a score that a log states often and differently."""
-
-NOT_FINAL = re.compile(
-    r"pre-?quant|pre_quant|post[-_ ]ema|post_swa|diag|\bema\b|averaging|delta|gain|best_averag|ppm_only"
-    r"|nn_only|nn_byte|llm|unpaid|proxy|previous|control|early|smoke|model_\b|baseline",
-    re.I,
-)
-"""Scores of something else than the artifact: before quantising, of one part, differences."""
 
 NOTHING = Headline(rule="no log states a score", name="", runs=(), reproduces=None)
 
@@ -70,7 +64,7 @@ def find_headline(claims: Claims | None, logs: Sequence[Log]) -> Headline:
             continue
         order = (
             rank >= _SINGLE_RANK,
-            sum(NOT_FINAL.search(run.score.name) is not None for run in runs),
+            sum(is_of_something_else(run.score.name) for run in runs),
             rank,
             -len(runs),
             abs(value - claim) > 0.6 * tolerance + 1e-9,
@@ -199,7 +193,7 @@ def _without_copies(logs: Sequence[Log]) -> list[Log]:
 
 def _last_in_common(logs: Sequence[Log], rule: str, reproduces: bool | None) -> Headline:
     """Return the last final score that most logs state."""
-    final = {name: runs for name, runs in _by_name(logs).items() if not NOT_FINAL.search(name)}
+    final = {name: runs for name, runs in _by_name(logs).items() if not is_of_something_else(name)}
     if not final:
         return replace(NOTHING, reproduces=reproduces)
     logs_of = {name: list(dict.fromkeys(run.log.name for run in final[name])) for name in final}

@@ -31,7 +31,7 @@ from harness.errors import EXIT_JUDGE
 def judge(record: Published, contest: Contest) -> tuple[Finding, ...]:
     """Return the findings of a record on its own; copies of other records' logs are found by the survey."""
     limits = contest.limits
-    row, _ = predecessor(record, contest.rows)
+    row, why = predecessor(record, contest.rows)
     return (
         claims_json.check(record),
         claims_score.check(record),
@@ -55,7 +55,7 @@ def judge(record: Published, contest: Contest) -> tuple[Finding, ...]:
         evidence_score.check(record, limits),
         evidence_bytes.check(record, limits),
         evidence_seeds.check(record, limits),
-        check_margin(record, contest),
+        check_margin(record, row, why, contest.margins),
     )
 
 

@@ -7,27 +7,28 @@ compared; otherwise bits per byte, as nats per token of the earlier record's tok
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from typing import Any
 
 from checks.contract import Finding, Margin, Status
 from checks.published import Published, Score, bytes_per_token, mean
+from checks.score_names import is_a_difference
 from checks.stats_margin import Comparison, Reading, compare, describe, readings
-from harness.audit.baselines import nats_of_row, predecessor
-from harness.audit.contest import Contest, Row
+from harness.audit.baselines import nats_of_row
+from harness.audit.contest import Row
 
 ID = "evidence.margin"
-_DIFFERENCE = re.compile(r"gain|delta")
-"""Names of what is no score but the difference of two."""
 SAME_TOKENIZER = 0.002
 """Relative difference in bytes per token from which two tokenizers are two; logged losses are rounded."""
 
 
-def check_margin(record: Published, contest: Contest) -> Finding:
-    """Test the runs behind the claim against the record before, under each ruleset of the contest.
+def check_margin(
+    record: Published, row: Row | None, why: str, margins: Sequence[tuple[str, Margin]]
+) -> Finding:
+    """Test the runs behind the claim against `row`, the record before, under each ruleset of the contest.
 
-    The first ruleset decides. `measured` is its p-value and `limit` its alpha. The evidence has both tests
+    `why` says why that one, or why there is none. `margins` are by the names of their rulesets; the first
+    decides. `measured` is its p-value and `limit` its alpha. The evidence has both tests
     under both null hypotheses, for each score that the runs have in common, and how many seeds it would take.
     NOT-RUN: one run, no earlier record, the non-record track. A PASS says nothing of the method's legality.
     """
@@ -38,7 +39,6 @@ def check_margin(record: Published, contest: Contest) -> Finding:
         return _not_run("no runs behind the claim were found")
     if not all(_plausible(run.score) for run in runs):
         return _not_run("a run states a score that none can have")
-    row, why = predecessor(record, contest.rows)
     if row is None:
         return _not_run(f"no earlier record to compare with: {why}")
     evidence: dict[str, Any] = {
@@ -53,8 +53,8 @@ def check_margin(record: Published, contest: Contest) -> Finding:
         return _not_run(f"{few}: no deviation, so no test (against {row.id}: {why})", evidence)
     scores = [run.score for run in runs]
     new_S, old_S, unit = exchange(scores, row)
-    margin = contest.margins[0][1]
-    results = [(name, margin, compare(new_S, old_S, margin)) for name, margin in contest.margins]
+    margin = margins[0][1]
+    results = [(name, margin, compare(new_S, old_S, margin)) for name, margin in margins]
     decided = results[0][2]
     evidence |= {
         "unit": unit,
@@ -128,7 +128,7 @@ def common_scores(record: Published) -> list[tuple[str, list[Score]]]:
     names = [
         name
         for name in (of_run[0] if of_run else {})
-        if not _DIFFERENCE.search(name)
+        if not is_a_difference(name)
         and all(name in scores and _plausible(scores[name]) for scores in of_run)
     ]
     return [(name, [scores[name] for scores in of_run]) for name in names]

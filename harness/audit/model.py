@@ -134,6 +134,7 @@ class LogFacts(_Part, frozen=True, kw_only=True):
     val_tokens: int | None
     ranks: int | None
     final_metrics: tuple[ScoreFacts, ...]
+    sources: Sources
     ambiguous: Ambiguous
 
 
@@ -157,6 +158,8 @@ class SourceNote(_Part, frozen=True, kw_only=True):
     """A line of a script that a reviewer should look at; never a verdict."""
 
     id: str
+    severity: Literal["note"] = "note"
+    """Of each of them: no exit code and no status hangs on one."""
     file: str
     layer: str
     """"" for the file itself, else how the layer was unwrapped."""

@@ -25,6 +25,7 @@ def look_at(
         (s.file, read_start(folder / s.file, MAX_BYTES)) for s in scripts if _READ.search(s.file)
     ]
     found = look([(name, data) for name, data in read if data is not None])
+    lost = [Value("cannot be read", name, 0) for name, data in read if data is None]
     notes = tuple(
         SourceNote(
             id=one.note.id,
@@ -37,6 +38,4 @@ def look_at(
         )
         for one in found.notes
     )
-    return notes, tuple(
-        Value(said.partition(": ")[2], said.partition(": ")[0], 0) for said in found.unread
-    )
+    return notes, (*lost, *(Value(said, ".", 0) for said in found.unread))

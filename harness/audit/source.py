@@ -51,7 +51,7 @@ MAX_NODES = 2_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class SourceNote:
+class PlacedNote:
     """A note and its place: `layer` is the file's name, with ":LINE" for each unwrapping."""
 
     file: str
@@ -63,7 +63,7 @@ class SourceNote:
 class SourceNotes:
     """All notes on a folder's scripts, and in `unread` what could not be looked at, and why."""
 
-    notes: tuple[SourceNote, ...]
+    notes: tuple[PlacedNote, ...]
     layers: tuple[tuple[str, str], ...]
     """(layer, how it was come to) of every text that was looked at."""
     unread: tuple[str, ...]
@@ -71,7 +71,7 @@ class SourceNotes:
 
 def look(scripts: Iterable[tuple[str, bytes]]) -> SourceNotes:
     """Return the notes on (name, content) of scripts. Never raises for what a script holds."""
-    notes: list[SourceNote] = []
+    notes: list[PlacedNote] = []
     layers: list[tuple[str, str]] = []
     unread: list[str] = []
     nodes = 0
@@ -82,7 +82,7 @@ def look(scripts: Iterable[tuple[str, bytes]]) -> SourceNotes:
             break
         if name.endswith(_C_NAMES):
             notes += [
-                SourceNote(name, name, note) for note in source_target.check_c(text_of(data)[0])
+                PlacedNote(name, name, note) for note in source_target.check_c(text_of(data)[0])
             ]
             layers.append((name, "C, of which source.target alone is read"))
             continue
@@ -94,7 +94,7 @@ def look(scripts: Iterable[tuple[str, bytes]]) -> SourceNotes:
             if isinstance(source, Source):
                 nodes += len(source.tree.nodes)
                 layers.append((layer.name, layer.how))
-                notes += [SourceNote(name, layer.name, note) for note in _look(source)]
+                notes += [PlacedNote(name, layer.name, note) for note in _look(source)]
     return SourceNotes(tuple(notes), tuple(layers), tuple(unread))
 
 

@@ -64,7 +64,7 @@ def audit(
     rule does not hold; 2 usage; 3 something could not be judged.
     """
     from harness.audit.contest import load
-    from harness.audit.folder import find_folders
+    from harness.audit.discovery import find_folders
 
     contest = load(baselines=baselines)
     for path in paths:

@@ -22,7 +22,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from harness.audit.folder import find_folders
+from harness.audit.discovery import find_folders
 from harness.clock import Stopwatch
 from tests.benchmarks.tables import show
 

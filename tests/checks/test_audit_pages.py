@@ -26,7 +26,8 @@ from checks import (
 )
 from checks.contract import Margin
 from checks.published import Found, Value
-from harness.audit.contest import Contest, Row
+from harness.audit.baselines import predecessor
+from harness.audit.contest import Row
 from harness.audit.margin import check_margin
 from tests.checks.records import (
     EARLIER,
@@ -137,7 +138,8 @@ def margin():
         test="welch", margin_nats=0.005, margin_in_null=False, alpha=0.25, min_seeds=3
     )
     margins = (("readme", readme), ("frontier", frontier))
-    return check_margin(record(logs), Contest(limits=LIMITS, margins=margins, rows=(row,)))
+    published = record(logs)
+    return check_margin(published, *predecessor(published, (row,)), margins)
 
 
 def examples():

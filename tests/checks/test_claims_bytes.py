@@ -245,8 +245,3 @@ def test_without_the_script_a_log_does_not_settle_it(scripts):
     assert finding.message.endswith(
         "; the logs count 47,686, 60,906; there is no train_gpt.py to settle it"
     )
-
-
-def test_an_exit_code_is_no_count():
-    assert coded(0, {"train_gpt.py": 5}, (0, 60_000)).status is Status.FAIL
-    assert "0, 60,000" not in coded(7, {}, (0, 60_000)).message

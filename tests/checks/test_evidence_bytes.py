@@ -130,12 +130,6 @@ def test_one_log_over_the_cap_decides_whatever_another_says():
     assert (finding.status, finding.measured) == (Status.FAIL, 16_100_000)
 
 
-def test_an_exit_code_is_no_count_of_code():
-    codes = ((60_000, "Code size"), (0, "code"))
-    finding = counting(15_900_000, codes=codes, scripts={"train_gpt.py": 60_000})
-    assert finding.evidence["ways"][AS_IT_LIES] == 15_900_000
-
-
 def test_no_total_is_not_run():
     finding = evidence_bytes.check(with_logs(counted=Found()), LIMITS)
     assert (finding.status, finding.evidence) == (Status.NOT_RUN, {"outcome": None})

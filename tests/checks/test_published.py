@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from checks import published
 from checks.published import Found, Value, bytes_per_token, mean, place, std
 from tests.checks.records import bits, found, record, score, with_claims
 
@@ -74,3 +75,24 @@ def test_claims_that_had_to_be_mended_are_not_usable():
     assert with_claims(mended=True).usable is None
     assert record(claims=None).usable is None
     assert record().usable is not None
+
+
+@pytest.mark.parametrize(
+    ("digits", "slack"), [(0, 0.0051), (1, 0.0051), (2, 0.0051), (3, 0.00051), (4, 1e-4), (8, 1e-8)]
+)
+def test_how_far_a_value_may_lie_from_its_digits(digits, slack):
+    assert published.slack(digits) == pytest.approx(slack, rel=1e-12)
+
+
+def test_a_score_is_completed_by_what_the_other_line_has_and_nothing_else():
+    own = published.Score("a", "l:1", None, 1.1, None, bpb_digits=8)
+    empty = dataclasses.replace(own, place="l:2")
+    assert published.completed(own, empty) == own
+    other = dataclasses.replace(
+        own, place="l:3", val_loss=1.9, loss_digits=4, eval_ms=7.0, text_bytes=5
+    )
+    made = published.completed(own, other)
+    assert (made.val_loss, made.loss_digits, made.loss_place) == (1.9, 4, "l:3")
+    assert (made.eval_ms, made.eval_place, made.text_bytes) == (7.0, "l:3", 5)
+    assert (made.place, made.bpb_digits) == ("l:1", 8)
+    assert published.completed(made, dataclasses.replace(other, val_loss=2.0, eval_ms=8.0)) == made

@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from harness.audit import sections
+from harness.commands.audit import SORTS
 from tests.harness.audit.written import write_record
 from tests.judged import ROOT, environment
 
@@ -141,3 +143,7 @@ def test_nothing_in_a_record_is_executed(tmp_path):
     )
     assert done.returncode in (0, 1, 3), done.stderr
     assert not (tmp_path / "sprung").exists()
+
+
+def test_the_keys_that_the_command_offers_are_those_that_there_are():
+    assert list(sections.SORTS) == SORTS

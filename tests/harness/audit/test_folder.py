@@ -12,7 +12,8 @@ import pytest
 
 from harness.audit import folder as folder_module
 from harness.audit import text as text_module
-from harness.audit.folder import find_folders, read_folder
+from harness.audit.discovery import find_folders
+from harness.audit.folder import read_folder
 
 LOG = """seed:{seed}
 world_size:8

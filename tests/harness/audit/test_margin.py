@@ -1,21 +1,26 @@
 """The statistics of logged runs: known digits of published records, and which record is the one before."""
 
+import json
 import math
+from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from checks.contract import Status
 from harness.audit import baselines
 from harness.audit.contest import load, read_table
-from harness.audit.folder import find_folders, read_folder
+from harness.audit.discovery import find_folders
+from harness.audit.folder import read_folder
 from harness.audit.margin import check_margin
 from harness.errors import RulesetError
-from tests.harness.audit.written import SCORES, SP1024, write_record
+from tests.harness.audit.written import SCORES, SP1024, loss_of, write_record
 from tests.judged import ROOT
 
 # Sliding losses of #1302's logs, and of its n-gram scores, in bits per byte; #1307's losses.
 SLIDING = {1337: 1.8759533, 42: 1.87342257, 2025: 1.87626598}
 NGRAM = {1337: 1.10826554, 42: 1.1068098, 2025: 1.10846117}
+SLIDING_BPB = {1337: 1.11104815, 42: 1.10954931, 2025: 1.11123334}
 PR1307 = {1: 1.87679853, 2: 1.87239786, 3: 1.87233216, 4: 1.875314}
 
 
@@ -25,7 +30,8 @@ def contest():
 
 
 def margin_of(contest, folder):
-    return check_margin(read_folder(folder, folder.name), contest)
+    record = read_folder(folder, folder.name)
+    return check_margin(record, *baselines.predecessor(record, contest.rows), contest.margins)
 
 
 def of_losses(tmp_path, losses, **claims):
@@ -162,3 +168,60 @@ def test_the_shipped_table_is_what_the_records_give(contest):
     read = [read_folder(folder, f"main/{folder.name}") for folder in find_folders([records])]
     rows = baselines.rows_of(read, contest.limits, contest.rows)
     assert tuple(rows) == contest.rows, "run: harness audit RECORDS --write-baselines FILE"
+
+
+def test_fewer_seeds_than_the_least_decide_nothing(contest, tmp_path):
+    two = {seed: SCORES[seed] for seed in (1337, 42)}
+    found = margin_of(contest, write_record(tmp_path / "two", two))
+    assert found.evidence["p_margin"] < 0.01
+    assert found.status is Status.NOT_RUN
+
+
+def test_the_non_record_track_need_not_beat_anything(contest, tmp_path):
+    claims = {"track": "non_record_16mb"}
+    found = margin_of(contest, write_record(tmp_path / "non", claims=claims))
+    assert (found.status, found.measured) == (Status.NOT_RUN, None)
+    assert "non-record track" in found.message
+
+
+def test_a_difference_of_two_scores_is_none(contest, tmp_path):
+    folder = write_record(tmp_path / "record")
+    for log in folder.glob("*.log"):
+        log.write_text(log.read_text() + "ngram:done llm_bpb=1.10000000 gain_bpb=0.00300000\n")
+    names = [reading["score"] for reading in margin_of(contest, folder).evidence["by_score"]]
+    assert any("llm_bpb" in name for name in names)
+    assert not any("gain" in name for name in names)
+
+
+def test_a_score_that_none_can_have_is_not_worked_with(contest, tmp_path):
+    record = read_folder(write_record(tmp_path / "record"), "record")
+    runs = tuple(
+        replace(run, score=replace(run.score, val_loss=1e300)) for run in record.headline.runs
+    )
+    record = replace(record, headline=replace(record.headline, runs=runs))
+    found = check_margin(record, contest.rows[-1], "why", contest.margins)
+    assert (found.status, found.measured) == (Status.NOT_RUN, None)
+    assert "a score that none can have" in found.message
+
+
+def test_an_earlier_record_without_losses_is_compared_through_bytes(contest, tmp_path):
+    record = read_folder(of_losses(tmp_path, SLIDING), "record")
+    row, why = baselines.predecessor(record, contest.rows)
+    assert check_margin(record, row, why, contest.margins).evidence["unit"] == "as logged"
+    bare = structs.replace(row, val_loss=())
+    found = check_margin(record, bare, why, contest.margins)
+    assert found.evidence["unit"] == "through bits per byte"
+
+
+def test_the_score_whose_loss_is_claimed_is_named_beside_the_headline(contest, tmp_path):
+    folder = write_record(tmp_path / "record", SLIDING_BPB, claims={"val_bpb": 1.10784550})
+    for seed, log in ((seed, folder / f"train_seed{seed}.log") for seed in NGRAM):
+        log.write_text(log.read_text() + f"n-gram agreement val_bpb: {NGRAM[seed]:.8f}\n")
+    claims = json.loads((folder / "submission.json").read_text())
+    losses = [loss_of(bpb) for bpb in SLIDING_BPB.values()]
+    claims |= {"val_loss": round(sum(losses) / 3, 6), "seed_results": {}}
+    (folder / "submission.json").write_text(json.dumps(claims))
+    found = margin_of(contest, folder)
+    assert found.measured == pytest.approx(0.004658, abs=5e-6)
+    assert "; of final_int6_sliding_window, whose loss is claimed, p = 0.07" in found.message
+    assert "whose loss is claimed" not in margin_of(contest, write_record(tmp_path / "own")).message

@@ -7,6 +7,7 @@ import json
 import re
 
 import pytest
+from msgspec.structs import replace
 from rich.console import Console
 
 from checks.contract import Status
@@ -187,3 +188,41 @@ def test_a_page_fits_the_terminal(many, width):
         harness_version="0", contest="c", rulesets=("r",), folders=many.folders[:1], exit_code=1
     )
     assert max(len(line) for line in on_terminal(alone, width).splitlines()) <= width
+
+
+def test_no_number_is_cut_on_a_narrow_terminal(many):
+    alone = replace(many, folders=many.folders[:1])
+    for width in (40, 70, 80, 100):
+        shown = on_terminal(alone, width)
+        for run in alone.folders[0].runs:
+            for number in (f"{run.val_bpb:.8f}", f"{run.counted_bytes:,}", f"{run.val_tokens:,}"):
+                assert number in shown, (width, number)
+        table = on_terminal(many, width)
+        for folder in many.folders:
+            assert f"{folder.max_counted_bytes:,}" in table
+            assert all(name in " ".join(table.split()) for name in sections.fails(folder))
+
+
+@pytest.mark.parametrize("width", [60, 400])
+@pytest.mark.parametrize("alone", [True, False])
+def test_nothing_acts_on_a_terminal_of_any_width(hostile, many, width, alone):
+    folders = hostile.folders if alone else (*hostile.folders, *many.folders)
+    shown = on_terminal(replace(many, folders=folders), width)
+    assert not any(character in shown for character in "\x1b\x07\u202e")
+    assert "::error::" not in shown
+
+
+def test_a_finding_of_nothing_names_no_line(many):
+    folder = next(folder for folder in many.folders if folder.id == "cheat")
+    for finding in folder.findings:
+        if finding.status is Status.NOT_RUN and finding.measured is finding.limit is None:
+            assert sections.where(folder, finding) == ""
+    deviation = next(f for f in folder.findings if f.id == "claims.deviation")
+    assert deviation.status is Status.NOT_RUN
+
+
+@pytest.mark.parametrize("start", ["=1+1", "+1", "-1", "@SUM(A1)"])
+def test_a_name_is_no_formula(many, start):
+    folder = replace(many.folders[0], id=start)
+    rows = list(csv.reader(io.StringIO(csv_table.render_csv(replace(many, folders=(folder,))))))
+    assert rows[1][0] == f"'{start}"

@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from checks.published import Found, Log, Published, Value, mean, std
-from harness.audit.folder import find_folders, read_folder
+from harness.audit.discovery import find_folders
+from harness.audit.folder import read_folder
 from harness.audit.text import decode
 
 RECORDS = Path(__file__).parents[4] / "shared" / "records"

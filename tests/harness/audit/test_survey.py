@@ -8,10 +8,10 @@ import msgspec
 import pytest
 
 from checks.contract import Status
-from harness.audit import model, schema, survey
+from harness.audit import model, schema, scripts, survey
 from harness.audit.contest import load
 from harness.audit.survey import READ
-from tests.harness.audit.written import SCORES, write_record
+from tests.harness.audit.written import SCORES, log_text, write_record
 from tests.judged import ROOT
 
 PUBLISHED = ROOT / "docs" / "schema" / "audit-1.json"
@@ -176,3 +176,77 @@ def test_exit_codes(contest, tmp_path):
     assert audit(contest, write_record(tmp_path / "fails", claims={"val_bpb": 1.0})).exit_code == 1
     open_one = write_record(tmp_path / "open", claims={"bytes_code": None})
     assert audit(contest, open_one).exit_code == 3
+
+
+def test_equal_logs_without_a_score_are_no_copies(contest, tmp_path):
+    folders = [
+        write_record(tmp_path / name, {seed: bpb + shift for seed, bpb in SCORES.items()})
+        for name, shift in (("one", 0.0), ("two", 0.01))
+    ]
+    for folder in folders:
+        (folder / "monitor.log").write_text("all is well\n")
+    for folder in audit(contest, *folders).folders:
+        assert not any("byte by byte" in finding.message for finding in folder.findings)
+
+
+def test_what_a_script_hides_is_said(contest, tmp_path):
+    folder = write_record(tmp_path / "record")
+    (folder / "train_gpt.py").write_text("import x\nexec(x.code())\n")
+    (folder / "notes.py").write_text("import subprocess\nsubprocess.run(['gcc'])\n")
+    found = audit(contest, folder).folders[0]
+    assert any("train_gpt.py" in p.message and "exec" in p.message for p in found.problems)
+    assert [(n.id, n.file, n.line, n.severity) for n in found.source_notes] == [
+        ("source.process", "notes.py", 2, "note")
+    ]
+    assert not any(finding.id.startswith("source.") for finding in found.findings)
+
+
+def test_a_script_that_cannot_be_read_is_said(contest, tmp_path, monkeypatch):
+    monkeypatch.setattr(scripts, "read_start", lambda path, limit: None)
+    found = audit(contest, write_record(tmp_path / "record"), jobs=1).folders[0]
+    assert [(p.file, p.message) for p in found.problems] == [("train_gpt.py", "cannot be read")]
+
+
+def test_the_largest_figures_are_of_the_runs_and_not_of_other_logs(contest, tmp_path):
+    folder = write_record(tmp_path / "record", claims={"seeds": list(SCORES)})
+    aside = log_text(7, 1.3, stop_ms=700_000, total=17_000_000, eval_ms=900_000, ranks=2, tokens=5)
+    (folder / "ablation_of_another_kind.log").write_text(aside)
+    found = audit(contest, folder).folders[0]
+    assert found.other_logs == ("ablation_of_another_kind.log",)
+    assert (found.max_counted_bytes, found.max_train_stop_ms) == (15_853_466, 591_064)
+    assert (found.max_eval_s, found.ranks) == (79.155, (8,))
+    for logs in (found.logs_over_cap, found.logs_over_600s_train, found.logs_over_600s_eval):
+        assert logs == found.other_logs
+
+
+def test_the_track_has_the_contest_s_name_and_the_other_one_no_limits(contest, tmp_path):
+    slow = {42: {"stop_ms": 700_000, "eval_ms": 900_000}}
+    tracks = {None: "track_10min_16mb", "10min_16mb": "track_10min_16mb"}
+    tracks["non-record-16mb"] = "track_non_record_16mb"
+    for index, (claimed, track) in enumerate(tracks.items()):
+        folder = write_record(tmp_path / str(index), claims={"track": claimed}, logs=slow)
+        found = audit(contest, folder).folders[0]
+        assert found.track == track
+        assert ("track" in found.ambiguous) is (claimed is None)
+        timed = track == "track_10min_16mb"
+        assert found.logs_over_600s_train == (("train_seed42.log",) if timed else ())
+        assert found.logs_over_600s_eval == (("train_seed42.log",) if timed else ())
+
+
+def test_every_value_of_a_log_has_its_line(contest, tmp_path):
+    found = audit(contest, write_record(tmp_path / "record")).folders[0]
+    for log in found.logs:
+        lines = (tmp_path / "record" / log.log).read_text().split("\n")
+        for name in ("seed_logged", "counted_bytes", "train_stop_ms", "val_tokens", "ranks"):
+            number = int(log.sources[name].rpartition(":")[2])
+            assert f"{getattr(log, name):.0f}" in lines[number - 1]
+    assert found.json.sources["name"] == "submission.json:4"
+
+
+def test_no_claim_of_a_mended_file_is_used(contest, tmp_path):
+    folder = write_record(tmp_path / "record")
+    text = (folder / "submission.json").read_text()
+    (folder / "submission.json").write_text(f"# mine\n{text}")
+    found = audit(contest, folder).folders[0]
+    assert (found.json.claimed_val_bpb, found.json.strict_json) == (None, False)
+    assert statuses(found)["claims.json"] is Status.FAIL
