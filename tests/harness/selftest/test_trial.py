@@ -1,6 +1,7 @@
 """One submission of an attack through the judge: caught or escaped, passed or failed, not run, an error."""
 
 import os
+import time
 
 import msgspec
 import pytest
@@ -291,6 +292,9 @@ def test_a_process_that_is_left_is_found(tmp_path):
 
     with subprocess.Popen(["sleep", "60"], cwd=tmp_path) as process:
         try:
+            # Popen returns while the kernel is still laying out the new process: its command line comes last.
+            while trial.processes_of(tmp_path) == [""]:
+                time.sleep(0.01)
             assert trial.processes_of(tmp_path) == ["sleep\x0060\x00"]
             assert trial.processes_of(tmp_path / "other") == []
         finally:
