@@ -1,0 +1,1 @@
+"""In-toto statements over runs: made, signed, checked."""

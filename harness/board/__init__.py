@@ -1,0 +1,1 @@
+"""`harness board`: a leaderboard of verified runs."""

@@ -1,0 +1,1 @@
+"""`harness check`: what can be said of a submission without training it."""
