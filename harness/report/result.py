@@ -1,12 +1,12 @@
 """What a command concluded, in one shape for every renderer: a run, a check, an audit, a pull request.
 
-A Result has one entry for each thing that was judged. What is special to a run (seeds, phases, plots) stays in
-its report.json; what is here is what somebody needs who decides: the verdict, each finding with its place, what
-was only noticed, and what was not checked, with the command that would. Names, messages and places may hold
-words of the submission: nothing here is escaped, every renderer does that.
+A Result has one entry for each thing that was judged. What is special to a run (seeds, phases, plots) stays
+in its report.json; what is here is what somebody needs who decides: the verdict, each finding with its place,
+what was only noticed, and what was not checked, with the command that would. Names, messages and places may
+hold words of the submission: nothing here is escaped, every renderer does that.
 
-Stored as JSON with sorted keys (docs/schema/result-1.json). Field names are a published surface: adding one is a
-minor version, changing one a major.
+Stored as JSON with sorted keys (docs/schema/result-1.json). Field names are a published surface: adding one
+is a minor version, changing one a major.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     pass
 
 
-class Place(_Part, frozen=True):
-    """Where something stands: a file relative to the repository (or to what was judged), and a line from 1."""
+class Place(_Part, frozen=True, kw_only=True):
+    """Where something stands: a file relative to the repository, or to what was judged; lines count from 1."""
 
     file: str
     line: int | None = None
 
 
-class Judgement(_Part, frozen=True):
+class Judgement(_Part, frozen=True, kw_only=True):
     """One finding, whether the verdict hangs on it, and where to look."""
 
     finding: Finding
@@ -51,7 +51,7 @@ class Judgement(_Part, frozen=True):
     place: Place | None = None
 
 
-class Note(_Part, frozen=True):
+class Note(_Part, frozen=True, kw_only=True):
     """Advice to a reviewer, which no verdict hangs on."""
 
     id: str
@@ -59,7 +59,7 @@ class Note(_Part, frozen=True):
     place: Place | None = None
 
 
-class NotChecked(_Part, frozen=True):
+class NotChecked(_Part, frozen=True, kw_only=True):
     """What this command did not look at, why, and the command that would."""
 
     what: str
@@ -67,7 +67,7 @@ class NotChecked(_Part, frozen=True):
     command: str
 
 
-class Entry(_Part, frozen=True):
+class Entry(_Part, frozen=True, kw_only=True):
     """One thing that was judged."""
 
     kind: Literal["submission", "record", "run", "pull request"]
@@ -84,7 +84,7 @@ class Entry(_Part, frozen=True):
     """Figures worth a line each, as text with units: "artifact": "404,084 of 1,000,000 bytes"."""
 
 
-class Commits(_Part, frozen=True):
+class Commits(_Part, frozen=True, kw_only=True):
     """Which change of a repository, as full commit ids."""
 
     base: str
@@ -92,7 +92,7 @@ class Commits(_Part, frozen=True):
     head: str
 
 
-class Result(_Part, frozen=True):
+class Result(_Part, frozen=True, kw_only=True):
     """Everything that one command concluded."""
 
     schema_version: str = SCHEMA_VERSION

@@ -26,6 +26,6 @@ def pages() -> list[str]:
 
 
 def _folder() -> Traversable:
-    """Return where the pages are: in the package where it was installed from a wheel, else in the checkout."""
+    """Return where the pages are: in the package if it came from a wheel, else in the checkout."""
     shipped = resources.files("harness") / "rules"
     return shipped if shipped.is_dir() else Path(__file__).parents[2] / "docs" / "rules"

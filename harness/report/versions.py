@@ -1,7 +1,7 @@
-"""Reading what some version of this project wrote: a newer schema is refused by name, not by its first odd field.
+"""Reading what some version of this project wrote: a newer schema is refused by name, not by an odd field.
 
-A file names its schema as "major.minor". The same major and an older minor is read, with defaults for what it
-lacks; anything newer may hold what this version would misread.
+A file names its schema as "major.minor". The same major and an older minor is read, with defaults for what
+it lacks; anything newer may hold what this version would misread.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ def read_versioned(data: bytes, kind: type[T], *, known: str, origin: str) -> T:
     ours = _parts(known)
     if (major, minor) > ours:
         raise UsageError(
-            f"{origin}: schema {said} is newer than {known}, which this harness reads; install a newer harness"
+            f"{origin}: schema {said} is newer than {known}, which this harness reads; "
+            "install a newer harness"
         )
     if major < ours[0]:
         raise UsageError(f"{origin}: schema {said} is older than {known}; have it written again")
