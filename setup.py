@@ -1,4 +1,4 @@
-"""Builds native._ngram, the one compiled part, and packs the attack corpus; all else is in pyproject.toml.
+"""Builds native._ngram, the one compiled part, and packs corpus and pages; all else is in pyproject.toml.
 
 Where no compiler is found the package installs without it, and native/reference.py counts in its place, many
 times slower: `python -m native` says which of them is there.
@@ -10,13 +10,14 @@ from pathlib import Path
 from setuptools import Extension, setup
 from setuptools.command.build_py import build_py
 
-CORPUS = Path("tests", "attacks")
+PACKED = {Path("tests", "attacks"): "attacks", Path("docs", "rules"): "rules"}
+"""What goes into a wheel below harness/: for `harness selftest`, and for `harness explain`."""
 
 
-class BuildWithCorpus(build_py):
-    """Puts tests/attacks into a wheel as harness/attacks, where `harness selftest` looks for it.
+class BuildWithFiles(build_py):
+    """Puts tests/attacks and docs/rules into a wheel, where `harness` looks for them.
 
-    No mapping in pyproject.toml: they are files for processes of their own and no package, and an editable
+    No mapping in pyproject.toml: they are files to be read or started and no packages, and an editable
     installation finds them where they are.
     """
 
@@ -25,30 +26,32 @@ class BuildWithCorpus(build_py):
         super().run()
         if not self.editable_mode:
             # Whole each time: what an earlier build left there must not come along.
-            shutil.rmtree(self._packed(), ignore_errors=True)
-            for source, target in self._corpus().items():
+            for name in PACKED.values():
+                shutil.rmtree(self._place(name), ignore_errors=True)
+            for source, target in self._files().items():
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(source, target)
 
     def get_outputs(self, include_bytecode: bool = True) -> list[str]:
         """Return every file that is built, copied ones included."""
-        packed = [] if self.editable_mode else [str(path) for path in self._corpus().values()]
+        packed = [] if self.editable_mode else [str(path) for path in self._files().values()]
         return super().get_outputs(include_bytecode) + packed
 
-    def _packed(self) -> Path:
-        return Path(self.build_lib, "harness", "attacks")
+    def _place(self, name: str) -> Path:
+        return Path(self.build_lib, "harness", name)
 
-    def _corpus(self) -> dict[Path, Path]:
+    def _files(self) -> dict[Path, Path]:
         """Return where each file goes."""
         return {
-            path: self._packed() / path.relative_to(CORPUS)
-            for path in sorted(CORPUS.rglob("*"))
+            path: self._place(name) / path.relative_to(folder)
+            for folder, name in PACKED.items()
+            for path in sorted(folder.rglob("*"))
             if path.is_file() and "__pycache__" not in path.parts
         }
 
 
 setup(
-    cmdclass={"build_py": BuildWithCorpus},
+    cmdclass={"build_py": BuildWithFiles},
     ext_modules=[
         Extension(
             "native._ngram",

@@ -19,3 +19,9 @@ ORDER = (
     "repro.score",
     "stats.margin",
 )
+
+GATE = ("gate.scope", "gate.size", "gate.result", "gate.judged")
+"""What is said of a pull request itself; the last two are about the judge."""
+
+PREFLIGHT = ("submission.manifest", "submission.files", "submission.imports", "submission.session")
+"""What a trial without training says of a submission's folder, before what its session shows."""

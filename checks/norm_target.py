@@ -115,6 +115,20 @@ def _gap(answer: TargetAnswer, index: int) -> float:
     return gap.nats
 
 
+def worst_substitute(answer: TargetAnswer) -> tuple[int, Gap] | None:
+    """Return the token furthest from its entry and the comparison; None where there are no entries."""
+    if answer.row_nats is None:
+        return None
+    counted = [
+        (token, Gap(position=answer.position, credited=nats, answer=row))
+        for index, (token, nats, row) in enumerate(
+            zip(answer.tokens, answer.nats, answer.row_nats, strict=True)
+        )
+        if _counts(answer, index)
+    ]
+    return max(counted, key=lambda entry: abs(entry[1].nats), default=None)
+
+
 def _largest(answer: TargetAnswer) -> float:
     """Return the largest distance at a position, infinite where something has an entry of 0."""
     if answer.whole_vocabulary:

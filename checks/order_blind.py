@@ -12,6 +12,7 @@ two processes told each other: the sandbox's guarantees say how far that was pos
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from checks.agreement import Gap, broken_off, judge, not_run, with_control
 from checks.contract import Challenge, Finding, Tolerances
@@ -63,11 +64,17 @@ def blind_gaps(challenge: Challenge, limits: Tolerances) -> list[Gap]:
         Gap(
             position=a.position,
             credited=a.credited_nats,
-            answer=a.nats[a.token] + math.log(math.fsum(math.exp(-nats) for nats in a.nats)),
+            answer=a.nats[a.token] + _log_total(a.nats),
         )
         for a in challenge.target
         if a.whole_vocabulary
     ]
+
+
+def _log_total(nats_V: Sequence[float]) -> float:
+    """Return ln of the sum of the probabilities; finite even where each of them is too small to hold."""
+    least = min(nats_V)
+    return math.log(math.fsum(math.exp(least - nats) for nats in nats_V)) - least
 
 
 def _excess(log_sum: float | None, limits: Tolerances) -> float:

@@ -157,7 +157,7 @@ def describe(nats_S: Sequence[float]) -> Sample:
     std, ci = None, None
     if len(nats_S) > 1:
         std = float(statistics.stdev(nats_S))
-        ci = _interval(mean, std / math.sqrt(len(nats_S)), float(len(nats_S) - 1))
+        ci = interval(mean, std / math.sqrt(len(nats_S)), float(len(nats_S) - 1))
     return Sample(nats_per_token=tuple(nats_S), mean=mean, std=std, ci=ci)
 
 
@@ -174,7 +174,7 @@ def compare(nats_S: Sequence[float], baseline_S: Sequence[float], margin: Margin
     ci, sufficient_nats = None, None
     if four[0].p is not None:
         error, df = _error_and_df(sample, base, margin.test)
-        ci = _interval(improvement_nats, error, df)
+        ci = interval(improvement_nats, error, df)
         sufficient_nats = four[0].margin_nats - _quantile(margin.alpha, df) * error
     needed, note = seeds_needed(sample, base, margin)
     return Comparison(
@@ -215,6 +215,14 @@ def lower_tail(t: float | Floats, df: float | Floats) -> Floats:
     from scipy import special  # not scipy.stats, which takes a second to import
 
     return np.asarray(special.stdtr(df, t), np.float64)
+
+
+def interval(centre: float, error: float, df: float) -> tuple[float, float] | None:
+    """Return the two-sided interval at CONFIDENCE by Student's t, or None where the standard error is 0."""
+    if not error:
+        return None
+    half = _quantile((1 + CONFIDENCE) / 2, df) * error
+    return centre - half, centre + half
 
 
 def seeds_needed(sample: Sample, baseline: Sample, margin: Margin) -> tuple[int | None, str]:
@@ -291,13 +299,6 @@ def _quantile(probability: float, df: float) -> float:
     from scipy import special
 
     return float(special.stdtrit(df, probability))
-
-
-def _interval(centre: float, error: float, df: float) -> tuple[float, float] | None:
-    if not error:
-        return None
-    half = _quantile((1 + CONFIDENCE) / 2, df) * error
-    return centre - half, centre + half
 
 
 # What the records allow, and the words.

@@ -14,6 +14,7 @@ Array names: n tokens of a block, V vocabulary, N tokens of the stream.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
@@ -40,6 +41,9 @@ from harness.session import OutOfTime, ProtocolBreach, blocks
 Row = npt.NDArray[np.float64]
 
 
+_NAMES = {kind: "target" if kind is Ask.WHOLE else kind.name.lower() for kind in Ask}
+
+
 class Answers(Protocol):
     """What can be challenged."""
 
@@ -64,6 +68,33 @@ class _Collected:
     repeat: list[RepeatAnswer] = field(default_factory=list)
 
 
+@dataclass(slots=True)
+class Questions:
+    """What was drawn to be asked and what was answered, by kind, for who watches; it grows as they are asked.
+
+    The kinds are those of the answers in a Challenge record.
+    """
+
+    round: int = 1
+    planned: dict[str, int] = field(default_factory=dict)
+    answered: dict[str, int] = field(
+        default_factory=lambda: dict.fromkeys(("blind", "future", "target", "repeat"), 0)
+    )
+    worst_gap_nats: float | None = None
+    """Largest absolute difference between an answer and what was credited; None before there is one."""
+
+    def plan(self, plan: Plan) -> None:
+        """Take note of what is to be asked besides what was answered."""
+        kinds = Counter(_NAMES[kind] for asked in plan.values() for _, kind in asked)
+        self.planned = {name: count + kinds[name] for name, count in self.answered.items()}
+
+    def answer(self, kind: Ask, gap_nats: float | None) -> None:
+        """Take note of an answer."""
+        self.answered[_NAMES[kind]] += 1
+        if gap_nats is not None and abs(gap_nats) > (self.worst_gap_nats or -1.0):
+            self.worst_gap_nats = abs(gap_nats)
+
+
 class Examination:
     """One replay of the stream to one fresh process, with questions."""
 
@@ -75,7 +106,7 @@ class Examination:
         *,
         label: str,
         budget: Deadline,
-        progress: Callable[[int, int], None] = lambda tokens, questions: None,
+        progress: Callable[[int, Questions], None] = lambda tokens, questions: None,
     ) -> None:
         self._subject = subject
         self._counts = counts
@@ -85,13 +116,16 @@ class Examination:
         self._budget_s = budget.remaining_s
         self._progress = progress
         self._got = _Collected()
+        self.questions = Questions()
 
     def run(self, answers: Answers) -> Challenge:
         """Replay, ask, and return everything that was answered; breaches and the clock are in the record."""
         subject = self._subject
         tokens = len(subject.stream_N)
-        depth, replayed, asked = tokens, 0, 0
+        depth, replayed = tokens, 0
         plan = draw_plan(self._draws, subject, self._counts, low=0, high=tokens, label=self._label)
+        self.questions.plan(plan)
+        self._progress(0, self.questions)
         breach: Breach | None = None
         out_of_time = False
         watch, replanned, replay_s = Stopwatch(), False, 0.0
@@ -101,7 +135,6 @@ class Examination:
                     break
                 for position, kind in plan.get(index, ()):
                     self._ask(answers, position, kind, first, end)
-                    asked += 1
                 if self._budget.passed:
                     raise OutOfTime
                 answers.about("accept", first)
@@ -109,12 +142,13 @@ class Examination:
                 answers.accept(_tokens(subject.stream_N[first:end]))
                 replay_s += accepting.elapsed_s
                 replayed = end
-                self._progress(replayed, asked)
+                self._progress(replayed, self.questions)
                 if not replanned and watch.elapsed_s > 0.2 * self._budget_s:
                     replanned = True
                     depth = self._depth(watch.elapsed_s, replayed)
                     if depth < tokens:
                         plan = self._replan(replayed, depth)
+                        self.questions.plan(plan)
         except ProtocolBreach as broken:
             breach = broken.breach
         except OutOfTime:
@@ -170,43 +204,47 @@ class Examination:
     def _ask(self, answers: Answers, position: int, kind: Ask, first: int, end: int) -> None:
         if self._budget.passed:
             raise OutOfTime
-        ask = {
+        ask: Callable[[Answers, int, int, int], float | None] = {
             Ask.BLIND: self._blind,
             Ask.TARGET: self._target,
             Ask.WHOLE: self._whole,
             Ask.FUTURE: self._future,
             Ask.REPEAT: self._repeat,
         }[kind]
-        answers.about("target" if kind is Ask.WHOLE else kind.name.lower(), position)
-        ask(answers, position, first, end)
+        answers.about(_NAMES[kind], position)
+        self.questions.answer(kind, ask(answers, position, first, end))
 
-    def _blind(self, answers: Answers, position: int, first: int, end: int) -> None:
+    def _blind(self, answers: Answers, position: int, first: int, end: int) -> float | None:
         subject = self._subject
         row_V = answers.predict(_tokens(subject.stream_N[first:position]))
         entry = float(row_V[int(subject.stream_N[position])])
         total = _log_sum(row_V)
+        credited_nats = float(subject.credited_N[position])
+        blind_nats = -entry if math.isfinite(entry) else None
         self._got.blind.append(
             BlindAnswer(
                 position=position,
-                credited_nats=float(subject.credited_N[position]),
-                blind_nats=-entry if math.isfinite(entry) else None,
+                credited_nats=credited_nats,
+                blind_nats=blind_nats,
                 log_sum=total if math.isfinite(total) else None,
             )
         )
+        return None if blind_nats is None else blind_nats - credited_nats
 
-    def _target(self, answers: Answers, position: int, first: int, end: int) -> None:
+    def _target(self, answers: Answers, position: int, first: int, end: int) -> float | None:
         subject = self._subject
         row_V = answers.predict(_tokens(subject.stream_N[first:position]))
         tried = self._substitutes(row_V, position)
         nats = self._substitute(answers, position, first, tried)
         row = [-float(row_V[token]) for token in tried]
-        self._keep_target(
+        return self._keep_target(
             position, tried, nats, tuple(x if math.isfinite(x) else None for x in row)
         )
 
-    def _whole(self, answers: Answers, position: int, first: int, end: int) -> None:
+    def _whole(self, answers: Answers, position: int, first: int, end: int) -> float | None:
         tried = list(range(self._subject.vocab_size))
-        self._keep_target(position, tried, self._substitute(answers, position, first, tried), None)
+        nats = self._substitute(answers, position, first, tried)
+        return self._keep_target(position, tried, nats, None)
 
     def _substitute(
         self, answers: Answers, position: int, first: int, tried: Sequence[int]
@@ -228,14 +266,17 @@ class Examination:
         tried: Sequence[int],
         nats: Sequence[float],
         row_nats: tuple[float | None, ...] | None,
-    ) -> None:
+    ) -> float:
+        """Keep the answers; return how far that for the true token is from what was credited."""
         subject = self._subject
+        true = int(subject.stream_N[position])
+        credited_nats = float(subject.credited_N[position])
         classes_V = subject.token_classes_V
         self._got.target.append(
             TargetAnswer(
                 position=position,
-                credited_nats=float(subject.credited_N[position]),
-                token=int(subject.stream_N[position]),
+                credited_nats=credited_nats,
+                token=true,
                 tokens=tuple(tried),
                 nats=tuple(nats),
                 row_nats=row_nats,
@@ -245,6 +286,7 @@ class Examination:
                 whole_vocabulary=row_nats is None,
             )
         )
+        return nats[tried.index(true)] - credited_nats
 
     def _substitutes(self, row_V: Row, position: int) -> list[int]:
         """Return the tokens to try, the true one among them, in an order that tells nothing.
@@ -270,7 +312,7 @@ class Examination:
             chosen[int(group[next(numbers) % len(group)])] = None
         return self._draws.shuffled(f"{label}/order", list(chosen))
 
-    def _future(self, answers: Answers, position: int, first: int, end: int) -> None:
+    def _future(self, answers: Answers, position: int, first: int, end: int) -> float | None:
         subject = self._subject
         block_n = _tokens(subject.stream_N[first:end])
         # Spliced from what the process has been shown already: a stretch from further on would tell it what
@@ -299,8 +341,9 @@ class Examination:
                 mean_gap_nats=float(gap_n.mean()),
             )
         )
+        return float(gap_n[worst])
 
-    def _repeat(self, answers: Answers, position: int, first: int, end: int) -> None:
+    def _repeat(self, answers: Answers, position: int, first: int, end: int) -> float | None:
         subject = self._subject
         nats_n = answers.score(_tokens(subject.stream_N[first:end]), first)
         gap_n = nats_n - subject.credited_N[first:end]
@@ -314,6 +357,7 @@ class Examination:
                 worst_position=first + worst,
             )
         )
+        return float(gap_n[worst])
 
 
 def merge(earlier: Challenge | None, later: Challenge) -> Challenge:

@@ -8,13 +8,18 @@ traceback.
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 import traceback
+from typing import TYPE_CHECKING
 
 import click
 
 from harness import __version__
 from harness.errors import EXIT_JUDGE, HarnessError
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 COMMANDS = {
     "audit": ("harness.commands.audit", "audit", "Read published records and say what they show."),
@@ -57,6 +62,14 @@ class LazyGroup(click.Group):
         assert isinstance(command, click.Command)
         return command
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
+        """Return the names from the table, and options: a key press imports no command."""
+        from click.shell_completion import CompletionItem
+
+        names = [name for name in self.list_commands(ctx) if name.startswith(incomplete)]
+        options = click.Command.shell_complete(self, ctx, incomplete)
+        return [*(CompletionItem(name, help=COMMANDS[name][2]) for name in names), *options]
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands from the table."""
         with formatter.section("Commands"):
@@ -65,18 +78,22 @@ class LazyGroup(click.Group):
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="harness")
-def group() -> None:
+@click.pass_context
+def group(context: click.Context) -> None:
     """Judge machine-learning contest submissions: clocks, bytes, probabilities, statistics.
 
     Exit codes: 0 every required check passes; 1 a rule is broken; 2 usage, manifest or data; 3 the judge
     could not conclude (it failed, the machine failed, or a required check could not be judged).
     """
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        context.color = False  # what click prints; for what rich does, see harness.commands.screen
 
 
 def main() -> None:
     """Run the command line; ends the process."""
     try:
-        status = group(standalone_mode=False) or 0
+        # Named here: under `python -m harness` click would make up another name.
+        status = group(standalone_mode=False, complete_var="_HARNESS_COMPLETE") or 0
     except click.exceptions.Exit as ended:
         sys.exit(ended.exit_code)
     except click.ClickException as error:
@@ -92,9 +109,10 @@ def main() -> None:
         traceback.print_exc()
         click.echo("harness: this is a fault of the judge, not of the submission", err=True)
         sys.exit(EXIT_JUDGE)
-    except SystemExit:
-        # Click's answer to a reader that left is status 1, which here would mean a broken rule.
-        sys.exit(EXIT_JUDGE)
+    except SystemExit as ended:
+        # Click ends so after completing (0), and with status 1, which here would mean a broken rule, where a
+        # reader has left.
+        sys.exit(EXIT_JUDGE if ended.code else 0)
     sys.exit(status)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from checks.contract import Artifact, Outcome, TextBytes
@@ -23,6 +24,15 @@ from harness.seal import remove, seal, verify
 from harness.storage import writing
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Untrained:
+    """That a run is a trial in which nothing is trained, and where its artifact comes from."""
+
+    outputs: Path | None
+    """A folder with what training would have left: only setup is run then. None: the train command is asked
+    for an untrained artifact."""
+
+
 def conduct(
     run: Run,
     listener: Listener,
@@ -30,11 +40,13 @@ def conduct(
     *,
     most: Level = "namespaces",
     survey: Survey | None = None,
+    untrained: Untrained | None = None,
 ) -> None:
     """Do every step of a run that is not done yet, in the strongest sandbox that works here, `most` at most.
 
-    `survey` is what is known of the machine; without it, that is found out anew. Raises JudgeError where
-    the judge or the machine failed, UsageError where another judge is at work.
+    `survey` is what is known of the machine; without it, that is found out anew. With `untrained`, nothing is
+    trained: that is no run that counts. Raises JudgeError where the judge or the machine failed, UsageError
+    where another judge is at work.
     """
     with writing(run.folder), Journal(run.folder) as log:
         log.write("started", harness_version=__version__)
@@ -45,7 +57,7 @@ def conduct(
             context = context_of(run, listener, passed_env, isolated)
             try:
                 for seed in run.plan.seeds:
-                    _Seed(run, context, log, seed, isolated.work).steps()
+                    _Seed(run, context, log, seed, isolated.work, untrained).steps()
             finally:
                 isolation.put_away(isolated.work)
         for seed in run.plan.seeds:
@@ -93,9 +105,17 @@ class _Seed:
     """The steps of one seed."""
 
     def __init__(
-        self, run: Run, context: Context, log: Journal, seed: int, work: Path | None
+        self,
+        run: Run,
+        context: Context,
+        log: Journal,
+        seed: int,
+        work: Path | None,
+        untrained: Untrained | None,
     ) -> None:
         self._run, self._context, self._log, self._seed = run, context, log, seed
+        self._untrained = untrained is not None
+        self._given = None if untrained is None else untrained.outputs
         self._folder = run.seed_folder(seed)
         self._work = self._folder / "work" if work is None else work / str(seed)
         self._sealed = self._folder / "sealed"
@@ -109,7 +129,8 @@ class _Seed:
         if done and artifact is None and not (self._work / "output").is_dir():
             # A judge whose cells were of another kind was cut off here: what it trained lies elsewhere.
             trained = self._train()
-        if trained.train.outcome is not Outcome.DONE:
+        last = trained.train if self._given is None else trained.setup
+        if last.outcome is not Outcome.DONE:
             remove(self._work)
             return
         artifact = artifact or self._seal()
@@ -149,7 +170,8 @@ class _Seed:
                 output=output,
                 work=self._work,
                 logs=self._folder / "logs" / "train",
-                handover=handover,
+                handover=None if self._given is not None else handover,
+                fresh=self._untrained,
             )
         self._finish("train", "train.json", trained)
         return trained
@@ -162,7 +184,7 @@ class _Seed:
             run.manifest,
             code=run.folder / "submission",
             refused=run.plan.snapshot.refused,
-            output=self._work / "output",
+            output=self._given or self._work / "output",
             into=self._sealed,
             cap_bytes=run.ruleset.bytes.cap_bytes,
             tokenizer_bytes=counted_tokenizer_bytes(run.ruleset, run.data),
@@ -203,6 +225,8 @@ class _Seed:
 
     def _check_packages(self) -> None:
         """Hash what both phases import: a package that training changed would score with it."""
+        if self._untrained:
+            return  # nothing of a trial counts, and hashing takes longer than the rest of it
         isolation.check_packages(
             self._run.folder,
             self._context.pinned,

@@ -109,6 +109,7 @@ def examine(
     challenge: Challenge | None = None
     load: PhaseTime | None = None
     rounds, peak_rss_mb = 0, 0.0
+    context.listener.clock(runs=False)
     while rounds < ruleset.challenge.max_rounds:
         with loaded(
             context, sealed=sealed, work=work, logs=logs, tokens=len(subject.stream_N)
@@ -120,10 +121,12 @@ def examine(
                 challenge = merge(challenge, _refused(subject, loading))
                 break
             budget.at_s += loading.wall_s
+            context.listener.clock(runs=True)
             rounds += 1
             watch = Stopwatch()
             answered = _round(context, ruleset, run, subject, secret, rounds, budget)
             wall_s += watch.elapsed_s
+            context.listener.clock(runs=False)
             if answered.breach is not None:
                 answered = replace(answered, breach=explained(run, answered.breach))
         peak_rss_mb = max(peak_rss_mb, run.tree.peak_rss_mb or 0.0)
@@ -171,8 +174,9 @@ def _round(
         secret,
         label=f"round {number}",
         budget=budget,
-        progress=lambda done, asked: context.listener.progress(done, tokens, f"{asked} questions"),
+        progress=lambda done, asked: context.listener.progress(done, tokens, questions=asked),
     )
+    examination.questions.round = number
     token_s = (subject.credited_s or 0.0) / tokens
     return examination.run(SessionAnswers(session, context.phases.answer_s, token_s))
 

@@ -22,6 +22,7 @@ from harness.journal import read_record, write_record
 from harness.manifest import Manifest
 from harness.packages import Pinned
 from harness.page_cache import PageCache, choose
+from harness.report.model import Machine
 from harness.ruleset import Ruleset
 from harness.sandbox import leftovers, mechanisms, sight
 from harness.sandbox.cell import Limits, Sandbox
@@ -40,6 +41,8 @@ class Isolation(msgspec.Struct, frozen=True, kw_only=True):
 
     attempts: tuple[Held, ...]
     pinned: Pinned
+    machines: tuple[Machine, ...] = ()
+    """Where each start was; fewer than `attempts` where an older judge made the first of them."""
 
 
 class Isolated:
@@ -140,10 +143,11 @@ def prepare(
         raise UsageError(
             f"{folder}: the installed packages are not those the run began with; start a new run"
         )
-    attempts = () if before is None else before.attempts
+    attempts, machines = ((), ()) if before is None else (before.attempts, before.machines)
     cache = page_cache_of(sandbox, thorough="ipc" in rules.verdict.guarantees)
     now = held(sandbox, trial.worked, loopback=loopback, page_cache=cache.way)
-    write_record(folder / FILE, Isolation(attempts=(*attempts, now), pinned=pinned))
+    here = (*machines, machine.describe())
+    write_record(folder / FILE, Isolation(attempts=(*attempts, now), pinned=pinned, machines=here))
     return Isolated(sandbox, pinned, cache, work)
 
 

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 from checks.contract import Breach, PhaseTime
 from harness import sdk
+from harness.challenge import Questions
 from harness.clock import Deadline
 from harness.manifest import Manifest, ScoreCommand, Train
 from harness.packages import Pinned, view
@@ -41,8 +42,21 @@ class Listener(Protocol):
     def phase(self, seed: int, phase: str, budget_s: float) -> None:
         """A phase begins."""
 
-    def progress(self, done: int, total: int, note: str) -> None:
-        """Something moved within the phase."""
+    def clock(self, *, runs: bool) -> None:
+        """The phase's clock stands still, or runs again: to load and to close a process is not on it."""
+
+    def progress(
+        self,
+        done: int,
+        total: int,
+        *,
+        nats_per_token: float | None = None,
+        questions: Questions | None = None,
+    ) -> None:
+        """So many tokens of all are credited or replayed; `questions` goes on growing until the next call.
+
+        Called within the clock of a phase, after each block: it must be quick, and wait for nothing.
+        """
 
     def ended(self, seed: int, time: PhaseTime) -> None:
         """A phase is over."""

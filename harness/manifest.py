@@ -65,6 +65,13 @@ class ScoreCommand(_Section, frozen=True):
     loopback: bool = False
 
 
+class Trial(_Section, frozen=True):
+    """What `harness check` and `harness gate` should know; nothing of it matters in a run."""
+
+    gpu: bool = False
+    """Whether nothing can be tried without a GPU: where there is none, the session is left out."""
+
+
 class Manifest(_Section, frozen=True):
     """A submission, as it describes itself."""
 
@@ -77,6 +84,7 @@ class Manifest(_Section, frozen=True):
     """Folder name under which the code is laid down, so that `python -m NAME.train` finds it."""
     authors: tuple[Name, ...] = ()
     summary: Annotated[str, msgspec.Meta(max_length=2000)] = ""
+    check: Trial = Trial()
 
     def code_place(self, name: str) -> str:
         """Return where a code file lies in the sealed artifact; output lies at the top, by its own name."""
@@ -218,7 +226,7 @@ def _suggest(message: str) -> str:
     found = re.search(r"unknown field `([^`]*)`", message)
     if not found:
         return ""
-    sections = (Manifest, Train, ArtifactFiles, ScoreCommand)
+    sections = (Manifest, Train, ArtifactFiles, ScoreCommand, Trial)
     known = sorted({name for section in sections for name in section.__struct_fields__})
     near = difflib.get_close_matches(found[1], known, n=1)
     return f"; did you mean `{near[0]}`?" if near else f"; known fields are {', '.join(known)}"

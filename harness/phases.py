@@ -80,18 +80,21 @@ def train(
     output: Path,
     work: Path,
     logs: Path,
-    handover: Handover,
+    handover: Handover | None,
+    fresh: bool = False,
 ) -> Trained:
     """Run setup and train: from exec to `ready`, then from the hand-over until no process is left.
 
     `code` is a copy of the submission's folder that the phase may do with as it likes; the command starts in
     it, or beside it where the manifest names a package. What it leaves in `output` is all that survives.
+    Two things are for harness.preflight alone: without a `handover` it ends after setup, and `fresh` asks for
+    an untrained artifact.
     """
     budgets, manifest = context.phases, context.manifest
     opening = _opening(context, phase="train", tokens=0, seed=seed)
-    context.listener.phase(seed, "setup", budgets.setup_s)
     # The seed before was scored and questioned: what its processes saw must not reach this training.
     context.page_cache.empty()
+    context.listener.phase(seed, "setup", budgets.setup_s)
     watch = Stopwatch()
     cwd = code.parent if manifest.package else code
     with started(
@@ -105,16 +108,20 @@ def train(
     ) as run:
         setup = wait_ready(run, "setup", budgets.setup_s, watch)
         context.listener.ended(seed, setup)
-        if setup.outcome is not Outcome.DONE:
+        if setup.outcome is not Outcome.DONE or handover is None:
             absent = _not_started("train", budgets.train_s)
-            return Trained(setup=setup, train=absent, data_hidden=handover.hidden)
+            return Trained(
+                setup=setup, train=absent, data_hidden=handover is None or handover.hidden
+            )
         context.listener.phase(seed, "train", budgets.train_s)
-        time = _train_clock(context, run, output, handover)
+        time = _train_clock(context, run, output, handover, fresh=fresh)
     context.listener.ended(seed, time)
     return Trained(setup=setup, train=time, data_hidden=handover.hidden)
 
 
-def _train_clock(context: Context, run: Started, output: Path, handover: Handover) -> PhaseTime:
+def _train_clock(
+    context: Context, run: Started, output: Path, handover: Handover, *, fresh: bool
+) -> PhaseTime:
     budget_s, grace_s = context.phases.train_s, context.phases.train_grace_s
     run.channel.question = "train"
     run.channel.deadline = Deadline(budget_s)
@@ -125,6 +132,7 @@ def _train_clock(context: Context, run: Started, output: Path, handover: Handove
         "train_s": budget_s,
         "deadline_s": run.channel.deadline.at_s,
         "cap_bytes": context.cap_bytes,
+        **({"fresh": True} if fresh else {}),  # a real run says nothing of it
     }
     # A process that does not take its data shows in how the phase ends.
     with contextlib.suppress(ProtocolBreach, OutOfTime):
@@ -132,7 +140,6 @@ def _train_clock(context: Context, run: Started, output: Path, handover: Handove
     gone = False
     while not gone and not deadline.passed:
         gone = run.tree.wait_gone(Deadline(min(1.0, max(0.0, deadline.remaining_s))))
-        context.listener.progress(int(watch.elapsed_s), int(budget_s), "s")
     wall_s = watch.elapsed_s
     ended = run.tree.exit_status  # by itself: the kill gives those that had not ended a status too
     run.tree.kill()
@@ -193,7 +200,7 @@ def score(
 
         def progress(done: int, block_nats: float) -> None:
             sums[0] += block_nats
-            context.listener.progress(done, total, f"{sums[0] / done:.4f} nats/token")
+            context.listener.progress(done, total, nats_per_token=sums[0] / done)
 
         partial = nats.with_name(f".{nats.name}.partial")
         with partial.open("wb") as sink:
@@ -201,6 +208,7 @@ def score(
             watch = Stopwatch()
             credited = credited_pass(session, stream_N, manifest.score.block_tokens, sink, progress)
             wall_s = watch.elapsed_s
+            context.listener.clock(runs=False)
             sink.flush()
             os.fsync(sink.fileno())
         if credited.breach is not None:

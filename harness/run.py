@@ -3,7 +3,7 @@
     RUN/run.json          what was asked: ruleset, data, submission, seeds
     RUN/ruleset.toml      the ruleset, verbatim;  baseline.toml beside it where there is one
     RUN/submission/       the judge's copy of the submission's folder
-    RUN/isolation.json    what the sandbox held, once for each start;  packages.json its imports
+    RUN/isolation.json    machine, and what its sandbox held, once for each start;  packages.json its imports
     RUN/seeds/N/          train.json, artifact.json, sealed/, score.json, nats.f64, challenge.json, logs/
     RUN/journal.jsonl     what happened, for people
     RUN/report.json       the result;  report.html beside it
@@ -31,7 +31,7 @@ from harness.errors import DataError, JudgeError, ManifestError, UsageError
 from harness.fit import check_fit
 from harness.journal import read_record, write_atomically, write_record
 from harness.questions import Subject
-from harness.report.model import Guarantee
+from harness.report.model import Guarantee, Machine
 from harness.sandbox.guarantees import guarantees, not_started, weakest
 from harness.seal import Snapshot, digest_of, snapshot
 from harness.storage import made_whole
@@ -84,13 +84,14 @@ class SeedEvidence:
 class Run:
     """One run folder: made, or opened again."""
 
-    def __init__(self, folder: Path) -> None:
-        """Open an existing run.
+    def __init__(self, folder: Path, data: Path | None = None) -> None:
+        """Open an existing run, with its data in `data` where they are no longer where they were.
 
-        Raises UsageError, RulesetError or ManifestError where it is not one.
+        Raises UsageError, RulesetError or ManifestError where it is not one, DataError where the data are
+        not those that it began with.
         """
         self.folder = folder.resolve()  # phases start elsewhere
-        self.plan = plan = _plan(folder)
+        self.plan = plan = read_plan(folder)
         text = _read(folder / "ruleset.toml", plan.ruleset_sha256)
         self.ruleset_sha256 = plan.ruleset_sha256
         self.ruleset = ruleset.parse(text, f"{folder}/ruleset.toml")
@@ -100,10 +101,12 @@ class Run:
             self.baseline_text = _read(folder / "baseline.toml", plan.baseline_sha256)
             self.baseline = ruleset.parse_baseline(self.baseline_text, f"{folder}/baseline.toml")
         self.manifest = _copied_manifest(folder / "submission", plan.snapshot)
-        self.data = open_dataset(Path(plan.data_folder))
+        self.data = open_dataset(data or Path(plan.data_folder))
         if dict(self.data.digests) != plan.data_digests:
             raise DataError(
                 f"{plan.data_folder}: the data changed since the run began; start a new run"
+                if data is None
+                else f"{data}: not the data of this run; name the folder that it was judged on"
             )
 
     @classmethod
@@ -186,6 +189,11 @@ class Run:
             or [not_started(required)]
         )
 
+    def machine(self) -> Machine | None:
+        """Return the machine of the last start that had something to do; None where none was noted."""
+        record = read_record(self.folder / isolation.FILE, isolation.Isolation)
+        return record.machines[-1] if record and record.machines else None
+
     def text(self) -> TextBytes:
         """Return the recounted byte denominator."""
         return read_record(self.folder / "text.json", TextBytes) or self.data.text
@@ -215,7 +223,11 @@ def counted_tokenizer_bytes(rules: ruleset.Ruleset, data: Dataset) -> int:
     return 0 if own else data.tokenizer.size_bytes
 
 
-def _plan(folder: Path) -> Plan:
+def read_plan(folder: Path) -> Plan:
+    """Return what was asked of the run in FOLDER.
+
+    Raises UsageError where there is none.
+    """
     try:
         plan = read_record(folder / "run.json", Plan)
     except (OSError, JudgeError):
@@ -229,10 +241,12 @@ def _copied_manifest(copied: Path, taken: Snapshot) -> manifest.Manifest:
     """Read the manifest of the judge's copy, which must be what was copied."""
     path = copied / manifest.FILE_NAME
     try:
+        data = path.read_bytes()
         unchanged = digest_of(copied) == taken.digest
-        text = path.read_text("utf-8")
-    except OSError as error:
-        raise UsageError(f"{copied}: {error.strerror}; the run folder is not whole") from None
+        text = data.decode() if unchanged else ""
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        raise UsageError(f"{copied}: {reason}; the run folder is not whole") from None
     if not unchanged:
         raise UsageError(f"{copied}: changed since the run began; start a new run")
     # Not `load`: a declared file that was refused is not there, and the seal says so.

@@ -13,7 +13,8 @@ A scorer is a class with three methods, handed to `serve`:
 
 `score` and `predict` must leave the state as it was: only `accept` makes history. `predict` may be left out
 if the manifest says so. A trainer calls `connect()`, prepares whatever needs no data, and then `ready()`,
-which returns the train tokens and starts the train clock.
+which returns the train tokens and starts the train clock. Where what it returned says `fresh`, the judge only
+tries things out (`harness check`): leave an artifact of untrained weights at once.
 
 The judge speaks over one Unix stream socket, inherited as standard input. `connect` moves it to a private
 descriptor and puts /dev/null on descriptor 0, so that no child process can hold it by accident. Under
@@ -139,6 +140,8 @@ class Training:
     """The same instant on CLOCK_MONOTONIC (time.monotonic()); every process is killed then."""
     cap_bytes: int
     """What the sealed artifact may have in all: code, manifest and outputs together."""
+    fresh: bool = False
+    """Whether an untrained artifact is asked for (`harness check`): make no steps, export straight away."""
 
 
 class Scorer(Protocol):
@@ -193,6 +196,7 @@ class Connection:
                 train_s=facts["train_s"],
                 deadline_s=facts["deadline_s"],
                 cap_bytes=facts["cap_bytes"],
+                fresh=bool(facts.get("fresh", False)),
             )
 
     def serve(self, scorer: Scorer) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import FileIO
@@ -134,8 +134,13 @@ def seal(
         files=tuple(files),
         tokenizer_bytes=tokenizer_bytes,
         refusals=tuple(refusals),
-        digest=_digest([f"{f.sha256} {f.size_bytes} {f.path}\n" for f in files]),
+        digest=digest_of_files(files),
     )
+
+
+def digest_of_files(files: Iterable[CountedFile]) -> str:
+    """Return the digest of a sealed artifact from what was counted: `Artifact.digest`."""
+    return _digest([f"{f.sha256} {f.size_bytes} {f.path}\n" for f in files])
 
 
 def verify(artifact: Artifact, sealed: Path) -> None:

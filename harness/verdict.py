@@ -11,6 +11,7 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
@@ -39,6 +40,7 @@ from harness.report.model import (
 )
 from harness.run import Run, SeedEvidence
 from harness.sandbox.guarantees import findings as sandbox_findings
+from harness.worst import Quotes
 
 CURVE_POINTS = 200
 SCATTER_POINTS = 2000
@@ -55,7 +57,8 @@ EXIT_CODES = {
 def report(run: Run) -> Report:
     """Judge everything that a run has on disk."""
     evidence = [run.evidence(seed) for seed in run.plan.seeds]
-    seeds = [_seed(run, each) for each in evidence]
+    quotes = Quotes(run.data)
+    seeds = [_seed(run, each, quotes) for each in evidence]
     hidden = all(each.trained is None or each.trained.data_hidden for each in evidence)
     held = run.guarantees(train_hidden=hidden)
     found = [*_over_seeds(seeds), *_whole_run(run, seeds)]
@@ -95,7 +98,7 @@ def report(run: Run) -> Report:
         ),
         data=_data_facts(run),
         baseline=_baseline_facts(run),
-        machine=machine.describe(),
+        machine=run.machine() or machine.describe(),
         guarantees=held,
         findings=tuple(found),
         required=run.ruleset.verdict.required,
@@ -110,7 +113,7 @@ def report(run: Run) -> Report:
     )
 
 
-def _seed(run: Run, evidence: SeedEvidence) -> SeedResult:
+def _seed(run: Run, evidence: SeedEvidence, quotes: Quotes) -> SeedResult:
     scored, examined, artifact = evidence.scored, evidence.examined, evidence.artifact
     credited = scored.credited if scored else None
     whole = credited is not None and scored is not None and scored.score.outcome is Outcome.DONE
@@ -146,6 +149,7 @@ def _seed(run: Run, evidence: SeedEvidence) -> SeedResult:
             for answer in (challenge.blind if challenge else ())
             if answer.blind_nats is not None
         )[:SCATTER_POINTS],
+        worst=quotes.worst(challenge, run.ruleset.tolerances()),
         findings=tuple(_seed_findings(run, evidence)),
     )
 
@@ -282,7 +286,7 @@ def _data_facts(run: Run) -> DataFacts:
     tokenizer = data.tokenizer.sha256 if data.tokenizer else None
     return DataFacts(
         name=data.name,
-        folder=data.folder.name,
+        folder=Path(run.plan.data_folder).name,
         vocab_size=data.vocab_size,
         tokenizer_sha256=tokenizer,
         train_tokens=data.train.tokens,

@@ -38,10 +38,12 @@ def loaded_by(*arguments: str) -> set[str]:
         ["--help"],
         ["--version"],
         ["run", "--help"],
+        ["check", "--help"],
         ["audit", "--help"],
         ["stats", "-h"],
         ["data", "--help"],
         ["report", "-h"],
+        ["verify", "-h"],
         ["selftest", "-h"],
     ],
 )

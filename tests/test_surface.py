@@ -24,23 +24,39 @@ from harness.report import schema
 from tests.judged import ROOT
 
 OPTIONS = {
+    "attest": ["--data", "--json", "--key", "--out", "--passphrase-env", "run"],
     "audit": [
-        "--baselines", "--format", "--jobs", "--out", "--sort", "--title", "--write-baselines", "paths",
+        "--baselines", "--format", "--jobs", "--json", "--out", "--sort", "--title",
+        "--write-baselines", "paths",
     ],
-    "baseline": ["--name", "--out", "run"],
+    "baseline": ["--json", "--name", "--out", "run"],
+    "board": ["--data", "--format", "--json", "--key", "--out", "--ruleset", "runs"],
+    "check": [
+        "--artifact", "--data", "--format", "--json", "--keep", "--quiet", "--ruleset", "--sandbox",
+        "submission",
+    ],
+    "compare": ["--data", "--format", "--json", "a", "b"],
+    "completion": ["shell"],
     "data build": [
-        "--documents", "--force", "--name", "--out", "--shard-tokens", "--text", "--tokenizer",
+        "--documents", "--force", "--json", "--name", "--out", "--shard-tokens", "--text", "--tokenizer",
         "--val-bytes", "--val-fraction", "--val-text", "--vocab",
     ],
     "data show": ["--json", "folder"],
     "data verify": ["--json", "folder"],
     "doctor": ["--json", "--loopback", "--ruleset", "--sandbox"],
-    "report": ["--json", "run"],
+    "explain": ["--json", "--raw", "check"],
+    "regrade": ["--data", "--json", "run"],
+    "gate": [
+        "--base", "--data", "--format", "--head", "--json", "--out", "--repo", "--result", "--sandbox",
+        "--summary",
+    ],
+    "report": ["--format", "--json", "run"],
     "run": [
-        "--baseline", "--data", "--json", "--out", "--quiet", "--resume", "--ruleset", "--sandbox",
-        "--seeds", "submission",
+        "--baseline", "--data", "--format", "--json", "--out", "--progress", "--quiet", "--resume",
+        "--ruleset", "--sandbox", "--seeds", "submission",
     ],
     "stats": ["--baseline", "--bits-per-byte", "--bytes-per-token", "--json", "--ruleset", "scores"],
+    "verify": ["--attestation", "--data", "--json", "--key", "report"],
     "selftest": ["--corpus", "--jobs", "--json", "--keep", "--list", "--sandbox", "names"],
 }  # fmt: skip
 DEFAULTS = {"--seeds": "1337,42,2025", "--ruleset": "smoke", "--out": "runs"}
@@ -48,6 +64,7 @@ CHECK_IDS = (
     "time.setup", "time.train", "time.load", "time.score", "bytes.artifact", "score.complete",
     "score.bytes", "order.future", "order.blind", "norm.sum", "norm.target", "repro.score", "stats.margin",
 )  # fmt: skip
+PREFLIGHT_IDS = ("submission.manifest", "submission.files", "submission.imports", "submission.session")
 AUDIT_IDS = (
     "claims.json", "claims.score", "claims.loss", "claims.rounding", "claims.deviation", "claims.bytes",
     "claims.code", "claims.seeds", "claims.copies", "claims.steps", "claims.delta", "claims.ratio",
@@ -60,7 +77,8 @@ REPORT = {
     "guarantees harness_version machine nats_per_token_mean required ruleset run_id schema_version seeds "
     "submission verdict verdict_message wall_s",
     "SeedResult": "artifact_bytes artifact_digest artifact_files bits_per_byte blind bytes challenge_seed "
-    "challenges curve findings nats_per_token phases seed tokens",
+    "challenges curve findings nats_per_token phases seed tokens worst",
+    "WorstPosition": "answered_nats credited_nats first gap_nats piece pieces position question token tokens",
     "Finding": "evidence id limit measured message power status unit",
     "PhaseTime": "budget_s detail grace_s outcome peak_rss_mb phase wall_s",
     "RulesetFacts": "name sha256 title version",
@@ -145,10 +163,11 @@ def test_words_of_a_report():
 
 def test_check_ids():
     assert checks.ORDER == CHECK_IDS
+    assert checks.PREFLIGHT == PREFLIGHT_IDS
     assert set(CHECKS) < set(CHECK_IDS)
 
 
-@pytest.mark.parametrize("check", [*CHECK_IDS, *AUDIT_IDS])
+@pytest.mark.parametrize("check", [*CHECK_IDS, *PREFLIGHT_IDS, *AUDIT_IDS])
 def test_every_check_has_its_page(check):
     text = (ROOT / "docs" / "rules" / f"{check}.md").read_text("utf-8")
     assert check in text

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import re
-
 from harness.audit.model import Audit
 from harness.audit.sections import Section, facts, page, table, worst_of
-from harness.report.escape import visible
+from harness.report.escape import for_markdown
 
-_MARKUP = re.compile(r"([\\`*_\[\]#|<>~@$&]|:(?=[/\w+-])|(?<=\bwww)\.)")
-"""What GitHub's Markdown acts on: emphasis, links, tables, elements, mentions, formulas, addresses."""
 _CELL = 600
 
 
@@ -26,7 +22,7 @@ def render_markdown(audit: Audit, sort: str = "id") -> str:
 
 def words(text: str) -> str:
     """Return text of anybody's as Markdown that shows exactly it: no link, mention, table or element."""
-    return _MARKUP.sub(r"\\\1", visible(text, _CELL))
+    return for_markdown(text, _CELL)
 
 
 def _section(section: Section, level: int) -> str:

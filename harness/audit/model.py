@@ -7,12 +7,12 @@ differ, `ambiguous` has all of them. What is not stated is null. Field names are
 
 from __future__ import annotations
 
-import math
 from typing import Any, Literal
 
 import msgspec
 
 from checks.contract import Finding
+from harness.report import plain_json
 
 SCHEMA_VERSION: Literal["1.0"] = "1.0"
 
@@ -227,18 +227,12 @@ def encode(audit: Audit) -> bytes:
     Halves of surrogate pairs, which names of files may hold and UTF-8 may not, appear as their escapes.
     Raises ValueError for NaN and infinity, which no reader lets through.
     """
-    plain = msgspec.to_builtins(audit, order="sorted")
-    _refuse_what_json_cannot_hold(plain)
-    try:
-        text = msgspec.json.encode(plain)
-    except UnicodeEncodeError:
-        text = msgspec.json.encode(_escaped(plain))
-    return msgspec.json.format(text, indent=2) + b"\n"
+    return plain_json.encode(audit)
 
 
 def check_encodable(folder: Audited) -> None:
     """Raise TypeError or ValueError where a folder cannot be written, before it takes the others along."""
-    _refuse_what_json_cannot_hold(msgspec.to_builtins(folder))
+    plain_json.refuse_what_json_cannot_hold(msgspec.to_builtins(folder))
 
 
 def schema() -> dict[str, Any]:
@@ -248,25 +242,3 @@ def schema() -> dict[str, Any]:
         "$id": f"audit-{SCHEMA_VERSION.split('.')[0]}.json",
         **msgspec.json.schema(Audit),
     }
-
-
-def _refuse_what_json_cannot_hold(value: Any) -> None:
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ValueError(f"{value} in an audit; a reader let it through")
-    inner = (
-        value.values()
-        if isinstance(value, dict)
-        else value
-        if isinstance(value, list | tuple)
-        else ()
-    )
-    for item in inner:
-        _refuse_what_json_cannot_hold(item)
-
-
-def _escaped(value: Any) -> Any:
-    if isinstance(value, str):
-        return value.encode(errors="backslashreplace").decode()
-    if isinstance(value, dict):
-        return {_escaped(key): _escaped(item) for key, item in value.items()}
-    return [_escaped(item) for item in value] if isinstance(value, list | tuple) else value

@@ -207,9 +207,15 @@ def _findings(folder: Audited) -> Section:
 
 def where(folder: Audited, finding: Finding) -> str:
     """Return the places that a finding compares: the claim's, and the first of the logs'; "" for none."""
+    claim, logged = places(folder, finding)
+    more = f" and {len(logged) - 1} more" if len(logged) > 1 else ""
+    return "; ".join(part for part in (claim, logged[0] + more if logged else "") if part)
+
+
+def places(folder: Audited, finding: Finding) -> tuple[str, list[str]]:
+    """Return the claim's place, "" for none, and those of the logged values that a finding compares."""
     if finding.measured is None and finding.limit is None and finding.status is Status.NOT_RUN:
-        return ""
-    claim = folder.json.sources.get(_CLAIM.get(finding.id, ""))
+        return "", []
     field = _LOGGED.get(finding.id, "")
     logged = [run.sources[field] for run in folder.runs if field in run.sources]
     if finding.id == "evidence.score":
@@ -218,8 +224,7 @@ def where(folder: Audited, finding: Finding) -> str:
             for run in folder.runs
             if "total_eval_time_s" in run.sources
         ] or logged
-    more = f" and {len(logged) - 1} more" if len(logged) > 1 else ""
-    return "; ".join(part for part in (claim or "", logged[0] + more if logged else "") if part)
+    return folder.json.sources.get(_CLAIM.get(finding.id, ""), ""), logged
 
 
 def _figure(finding: Finding, value: float | None) -> str:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 TOGETHER = 8
 """Fewer records are there before a reader has seen the count."""
+RESULTS = ("github", "junit", "sarif")
+"""Formats of the one result that all commands have; the others here show more of an audit."""
 SORTS = ["id", "date", "claimed", "logs", "train", "eval", "bytes", "fails"]
 
 
@@ -25,11 +27,12 @@ SORTS = ["id", "date", "claimed", "logs", "train", "eval", "bytes", "fails"]
 @click.option(
     "--format",
     "style",
-    type=click.Choice(["text", "json", "markdown", "csv", "html"]),
+    type=click.Choice(["text", "json", "markdown", "csv", "html", *RESULTS]),
     default="text",
     show_default=True,
-    help="A table of many records, a page of one; json has everything, html both.",
+    help="A table of many records, a page of one; json has everything, html both; github annotates.",
 )
+@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 @click.option(
     "--sort", type=click.Choice(SORTS), default="id", show_default=True, help="Order of the table."
 )
@@ -51,6 +54,7 @@ SORTS = ["id", "date", "claimed", "logs", "train", "eval", "bytes", "fails"]
 def audit(
     paths: tuple[Path, ...],
     style: str,
+    as_json: bool,
     sort: str,
     out: Path | None,
     baselines: Path | None,
@@ -99,7 +103,10 @@ def audit(
         title=title,
         done=_progress(len(named)),
     )
-    _show(result, style, sort, out)
+    if style in RESULTS and not as_json:
+        _put(_as_result(result, named, style), out)
+    else:
+        _show(result, "json" if as_json else style, sort, out)
     return result.exit_code
 
 
@@ -128,15 +135,28 @@ def _progress(total: int) -> Callable[[int], None]:
 
 def _show(result: Audit, style: str, sort: str, out: Path | None) -> None:
     if style == "text" and out is None:
-        from rich.console import Console
-
         from harness.audit.text_page import print_audit
+        from harness.commands.screen import screen
 
         # A pipe has no width: 80 columns would lay the table out for a small screen.
         wide = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 160
-        print_audit(result, Console(highlight=False, markup=False, width=wide), sort)
+        print_audit(result, screen(width=wide), sort)
         return
-    text = _rendered(result, style, sort)
+    _put(_rendered(result, style, sort), out)
+
+
+def _as_result(audit: Audit, named: list[tuple[Path, str]], style: str) -> str:
+    """Return an audit in a format of the one result; places are relative to where the command was started."""
+    from harness.audit.as_result import result_of_audit
+    from harness.clock import utc_now
+    from harness.commands.show import shown
+    from harness.report.formats import render
+
+    paths = {name: shown(folder.absolute()) for folder, name in named}
+    return render(result_of_audit(audit, created_utc=utc_now(), prefixes=paths), style)
+
+
+def _put(text: str, out: Path | None) -> None:
     if out is None:
         click.echo(text, nl=False)
     else:
@@ -160,13 +180,10 @@ def _rendered(result: Audit, style: str, sort: str) -> str:
         from harness.audit.markdown_page import render_markdown
 
         return render_markdown(result, sort)
-    import io
-
-    from rich.console import Console
-
     from harness.audit.text_page import print_audit
+    from harness.commands.screen import screen
 
-    console = Console(file=io.StringIO(), width=160, highlight=False, markup=False)
+    console = screen(width=160, to_file=True)
     print_audit(result, console, sort)
     text: str = console.file.getvalue()  # type: ignore[attr-defined]
     return text

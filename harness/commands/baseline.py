@@ -19,13 +19,12 @@ if TYPE_CHECKING:
     "--out", "target", required=True, type=click.Path(path_type=Path), help="A .toml file."
 )
 @click.option("--name", default="", help="What the baseline is called; by default the submission.")
-def baseline(run: Path, target: Path, name: str) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print what was written as JSON.")
+def baseline(run: Path, target: Path, name: str, as_json: bool) -> None:
     """Write the seeds of RUN, which must have a report, as a baseline file for `harness run --baseline`.
 
     Every check but stats.margin must have passed: a score that is not valid is nothing to beat.
     """
-    from msgspec import DecodeError, ValidationError
-
     from harness.journal import write_atomically
     from harness.report.model import decode
     from harness.ruleset import parse_baseline
@@ -33,20 +32,21 @@ def baseline(run: Path, target: Path, name: str) -> None:
     if target.suffix != ".toml":
         raise UsageError(f"--out {target}: not the name of a .toml file; give one, as in base.toml")
     try:
-        report = decode((run / "report.json").read_bytes())
+        report = decode((run / "report.json").read_bytes(), str(run / "report.json"))
     except OSError as error:
         raise UsageError(f"{run / 'report.json'}: {error.strerror}; finish the run first") from None
-    except (DecodeError, ValidationError) as error:
-        raise UsageError(
-            f"{run / 'report.json'}: not a report ({error}); name a run folder"
-        ) from None
     refuse_invalid(report)
     text = render(report, name or report.submission.name)
-    parse_baseline(text, str(target))
+    written = parse_baseline(text, str(target))
     try:
         write_atomically(target, text.encode())
     except OSError as error:
         raise UsageError(f"{target}: {error.strerror}; choose a writable place") from None
+    if as_json:
+        import msgspec
+
+        click.echo(msgspec.json.format(msgspec.json.encode(written), indent=1))
+        return
     click.echo(f"{target}: {len(report.seeds)} seeds of {report.run_id}")
 
 

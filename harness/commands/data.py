@@ -52,14 +52,15 @@ def data() -> None:
 )
 @click.option("--name", default="", help="Name of the data set.  [default: from the text's]")
 @click.option("--force", is_flag=True, help="Replace the data folder that is there.")
-def build(text: Path, out: Path, force: bool, **options: Any) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON.")
+def build(text: Path, out: Path, force: bool, as_json: bool, **options: Any) -> None:
     """Turn text into shards, a tokenizer and exact byte counts.
 
     Prints what was counted and what was assumed.
     """
     from harness.data.build import Recipe, build_dataset
 
-    _print(build_dataset(Recipe(text=text, **options), out, force=force))
+    _print(build_dataset(Recipe(text=text, **options), out, force=force), as_json)
 
 
 @data.command()
@@ -93,8 +94,9 @@ def _print(dataset: Dataset, as_json: bool = False) -> None:
 
         click.echo(json.dumps(_facts(dataset), indent=1))
         return
-    from rich.console import Console
     from rich.table import Table
+
+    from harness.commands.screen import screen
 
     table = Table(title=f"{dataset.name}: {dataset.folder}")
     table.add_column("split")
@@ -110,7 +112,7 @@ def _print(dataset: Dataset, as_json: bool = False) -> None:
             f"{(split.text_bytes or 0) / split.tokens:.4f}" if known else "-",
             str(len(split.shards)),
         )
-    console = Console(highlight=False)
+    console = screen()
     console.print(table)
     for line in [*_counts(dataset), *dataset.notes]:
         console.print(line, soft_wrap=True, markup=False)

@@ -54,9 +54,9 @@ def doctor(ruleset_name: str, most: str, loopback: bool, as_json: bool) -> int:
         plain = {**msgspec.to_builtins(found), "held": found.held}
         click.echo(msgspec.json.format(msgspec.json.encode(plain, order="sorted"), indent=2))
     else:
-        from rich.console import Console
+        from harness.commands.screen import screen
 
-        _show(Console(highlight=False, markup=False), found)
+        _show(screen(), found)
     return EXIT_PASS if found.held else EXIT_JUDGE
 
 

@@ -6,11 +6,14 @@ from pathlib import Path
 
 import click
 
+from harness.commands.options import format_option
+
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="Print report.json instead of the summary.")
-def report(run: Path, as_json: bool) -> int:
+@format_option
+@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
+def report(run: Path, style: str, as_json: bool) -> int:
     """Judge the evidence of RUN again, without running the submission, and show the result.
 
     Steps that were never finished are reported as NOT-RUN. The exit code is the verdict's.
@@ -18,4 +21,4 @@ def report(run: Path, as_json: bool) -> int:
     from harness.commands.show import conclude
     from harness.run import Run
 
-    return conclude(Run(run), as_json=as_json)
+    return conclude(Run(run), "json" if as_json else style)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
 import click
 
-from harness.commands.options import sandbox_option
+from harness.commands.options import format_option, progress_option, sandbox_option
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
@@ -34,8 +36,10 @@ PASSED = ("CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES", "LD_LIBRARY_PATH")
     "--resume", type=click.Path(path_type=Path), help="Go on with a run that was cut off."
 )
 @sandbox_option
-@click.option("--quiet", is_flag=True, help="Show no progress.")
-@click.option("--json", "as_json", is_flag=True, help="Print report.json instead of the summary.")
+@progress_option
+@click.option("--quiet", is_flag=True, help="Show no progress: --progress none.")
+@format_option
+@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 def run(
     submission: Path | None,
     seeds: str,
@@ -45,7 +49,9 @@ def run(
     out: Path,
     resume: Path | None,
     most: str,
+    progress: str,
     quiet: bool,
+    style: str,
     as_json: bool,
 ) -> int:
     """Train, seal, score, challenge and judge SUBMISSION, once for each seed.
@@ -54,26 +60,31 @@ def run(
     --data, the embedded corpus is used. The run's folder is printed first; it holds report.json and
     report.html when the run is over.
     """
-    from harness.commands.show import conclude, listener, shown
+    from harness.commands.show import announce, chosen, conclude, listener, shown
+    from harness.commands.watched import facts_of
     from harness.conduct import conduct
     from harness.run import Run
 
     context = click.get_current_context()
+    progress = chosen(_progress(context, progress, quiet))
+    say = partial(announce, progress=progress)
     if resume is not None:
         _refuse_with_resume(context)
         judged = Run(resume)
     else:
-        judged = _create(submission, seeds, ruleset_name, data_folder, baseline_file, out)
-    click.echo(f"run {shown(judged.folder)}", err=True)
+        judged = _create(submission, seeds, ruleset_name, data_folder, baseline_file, out, say)
+    folder = shown(judged.folder)
+    if progress != "json":  # there the first line says it
+        say(f"run {folder}")
     for name, reason in judged.plan.snapshot.refused.items():
-        click.echo(f"not copied: {name} {reason}", err=True)
-    with listener(len(judged.plan.seeds), quiet=quiet) as watching:
+        say(f"not copied: {name} {reason}")
+    with listener(facts_of(judged, folder), progress) as watching:
         try:
             conduct(judged, watching, passed_environment(), most=most)  # type: ignore[arg-type]
         except KeyboardInterrupt:
-            watching.note(f"go on with: harness run --resume {shown(judged.folder)}")
+            watching.note(f"go on with: harness run --resume {folder}")
             raise
-    return conclude(judged, as_json=as_json)
+    return conclude(judged, "json" if as_json else style)
 
 
 def _create(
@@ -83,6 +94,7 @@ def _create(
     data_folder: Path | None,
     baseline_file: Path | None,
     out: Path,
+    say: Callable[[str], None],
 ) -> Run:
     from harness import manifest, ruleset
     from harness.run import Run
@@ -99,7 +111,7 @@ def _create(
         rules=rules,
         data=data,
         seeds=wanted,
-        baseline_text=_baseline(rules, data, baseline_file),
+        baseline_text=_baseline(rules, data, baseline_file, say),
     )
 
 
@@ -159,7 +171,9 @@ def _data(rules: Loaded, folder: Path | None, out: Path) -> Dataset:
     return embedded(out / ".data" / named)
 
 
-def _baseline(rules: Loaded, data: Dataset, file: Path | None) -> str | None:
+def _baseline(
+    rules: Loaded, data: Dataset, file: Path | None, say: Callable[[str], None]
+) -> str | None:
     """Return the baseline's text: the one given, else the ruleset's own where it belongs to this data."""
     from harness import ruleset
 
@@ -180,10 +194,9 @@ def _baseline(rules: Loaded, data: Dataset, file: Path | None) -> str | None:
         tokens=data.val.tokens,
     ):
         return rules.baseline_text
-    click.echo(
+    say(
         f"{own.name}, the baseline of ruleset {rules.ruleset.name}, was measured on other data: "
-        "stats.margin will be NOT-RUN; give one with --baseline",
-        err=True,
+        "stats.margin will be NOT-RUN; give one with --baseline"
     )
     return None
 
@@ -191,6 +204,16 @@ def _baseline(rules: Loaded, data: Dataset, file: Path | None) -> str | None:
 def passed_environment() -> dict[str, str]:
     """Return the variables of the judge's environment that a submission's processes get too."""
     return {name: os.environ[name] for name in PASSED if name in os.environ}
+
+
+def _progress(context: click.Context, progress: str, quiet: bool) -> str:
+    """Return how progress is asked to be shown; --quiet is another word for none."""
+    if not quiet:
+        return progress
+    asked = context.get_parameter_source("progress") is click.core.ParameterSource.COMMANDLINE
+    if asked and progress != "none":
+        raise UsageError(f"--quiet and --progress {progress}: give one of them")
+    return "none"
 
 
 def _refuse_with_resume(context: click.Context) -> None:

@@ -1,26 +1,33 @@
 """What a person sees of a run: progress while it works, then the verdict.
 
-On a terminal a live line with a bar; elsewhere one plain line a phase. Both on stderr, so that standard
-output holds the result alone.
+On a terminal a live view; elsewhere one plain line a phase, or JSON. All on stderr, so that standard output
+holds the result alone.
 """
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from checks.contract import Outcome, PhaseTime
+from harness.commands.aside import Speaker
+from harness.errors import UsageError
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
-
+    from harness.challenge import Questions
+    from harness.commands.watched import Facts
     from harness.launch import Listener
     from harness.run import Run
+
+DUMB = ("", "dumb", "unknown")
+"""Values of TERM that say nothing of a cursor."""
 
 
 class Quiet:
@@ -29,7 +36,17 @@ class Quiet:
     def phase(self, seed: int, phase: str, budget_s: float) -> None:
         """Ignore the start of a phase."""
 
-    def progress(self, done: int, total: int, note: str) -> None:
+    def clock(self, *, runs: bool) -> None:
+        """Ignore whether the clock runs."""
+
+    def progress(
+        self,
+        done: int,
+        total: int,
+        *,
+        nats_per_token: float | None = None,
+        questions: Questions | None = None,
+    ) -> None:
         """Ignore progress."""
 
     def ended(self, seed: int, time: PhaseTime) -> None:
@@ -42,49 +59,19 @@ class Quiet:
 class Lines(Quiet):
     """One line a phase, for logs and pipes."""
 
+    def __init__(self, say: Callable[[str], None] | None = None) -> None:
+        """Give each line to `say`; without it, to stderr."""
+        self._say = say or partial(click.echo, err=True)
+
     def ended(self, seed: int, time: PhaseTime) -> None:
         """Say how a phase went."""
-        click.echo(describe(seed, time), err=True)
+        self._say(describe(seed, time))
 
     def note(self, text: str) -> None:
         """Say one line."""
-        click.echo(text, err=True)
+        from harness.report.escape import for_terminal
 
-
-class Live(Lines):
-    """A bar on a terminal, with the finished phases above it."""
-
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-        self._task: Any = None
-
-    def phase(self, seed: int, phase: str, budget_s: float) -> None:
-        """Start a bar for the phase."""
-        self._clear()
-        self._task = self._progress.add_task(
-            f"seed {seed} · {phase}", total=None, note=f"budget {budget_s:g} s"
-        )
-
-    def progress(self, done: int, total: int, note: str) -> None:
-        """Move the bar."""
-        if self._task is not None:
-            self._progress.update(self._task, completed=done, total=total, note=note)
-
-    def ended(self, seed: int, time: PhaseTime) -> None:
-        """Replace the bar by a line."""
-        self._clear()
-        self._progress.console.print(
-            describe(seed, time), markup=False, highlight=False, soft_wrap=True
-        )
-
-    def note(self, text: str) -> None:
-        """Say one line above the bar."""
-        self._progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
-
-    def _clear(self) -> None:
-        if self._task is not None:
-            self._progress.remove_task(self._task)
-            self._task = None
+        self._say(for_terminal(text))
 
 
 def describe(seed: int, time: PhaseTime) -> str:
@@ -97,32 +84,61 @@ def describe(seed: int, time: PhaseTime) -> str:
     return f"{line}  {time.outcome}" + (f": {for_terminal(time.detail)}" if time.detail else "")
 
 
+def chosen(progress: str) -> str:
+    """Return how progress is shown where stderr goes: what was asked for, or for "auto" what fits there.
+
+    Raises UsageError for a live view where nothing can be redrawn.
+    """
+    terminal = sys.stderr.isatty() and os.environ.get("TERM", "").lower() not in DUMB
+    if progress == "auto":
+        return "live" if terminal else "plain"
+    if progress == "live" and not terminal:
+        raise UsageError(
+            "--progress live: standard error is no terminal whose cursor can be moved; choose plain or json"
+        )
+    return progress
+
+
 @contextmanager
-def listener(seeds: int, *, quiet: bool) -> Iterator[Listener]:
-    """Yield what fits where stderr goes: a live bar on a terminal, lines elsewhere, or nothing."""
-    if quiet:
+def listener(facts: Facts, progress: str = "auto") -> Iterator[Listener]:
+    """Yield somebody who shows a run as `chosen` says, and holds up nothing where nobody reads."""
+    progress = chosen(progress)
+    if progress == "none":
         yield Quiet()
-        return
-    if not sys.stderr.isatty():
-        yield Lines()
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    elif progress == "plain":
+        with Speaker() as speaker:
+            yield Lines(speaker.put)
+    elif progress == "json":
+        from harness.commands.event_lines import EventLines
+        from harness.commands.watched import Watched
 
-    with Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=24),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[note]}", markup=False),
-        console=Console(stderr=True),
-        transient=True,
-    ) as progress:
-        yield Live(progress)
+        with EventLines(facts) as writer:
+            yield Watched(facts, writer.put)
+    else:
+        from harness.commands.live import Panel
+
+        with Panel(facts) as drawn:
+            yield drawn.watched
 
 
-def conclude(run: Run, *, as_json: bool) -> int:
-    """Judge the evidence, write report.json and report.html, print the result; return the exit code."""
+def announce(text: str, progress: str) -> None:
+    """Say one line on stderr before a run starts, in the form in which its progress is shown."""
+    if progress == "json":
+        from harness.clock import now_s
+        from harness.commands.event_lines import note
+
+        click.echo(note(text, now_s()), err=True)
+    else:
+        from harness.report.escape import for_terminal
+
+        click.echo(for_terminal(text), err=True)
+
+
+def conclude(run: Run, style: str) -> int:
+    """Judge the evidence, write report.json and report.html, print the result; return the exit code.
+
+    `style` is one of harness.report.formats.FORMATS, of which "json" is report.json here.
+    """
     from harness import verdict
     from harness.journal import write_atomically
     from harness.report.html_page import render_html
@@ -135,12 +151,17 @@ def conclude(run: Run, *, as_json: bool) -> int:
     with writing(run.folder):
         write_atomically(run.folder / "report.json", encoded)
         write_atomically(run.folder / "report.html", render_html(report).encode())
-    if as_json:
+    if style == "json":
         click.echo(encoded, nl=False)
-    else:
-        from rich.console import Console
+    elif style == "text":
+        from harness.commands.screen import screen
 
-        print_report(report, Console(), folder=shown(run.folder))
+        print_report(report, screen(), folder=shown(run.folder))
+    else:
+        from harness.report.formats import render
+        from harness.report.from_run import result_of_run
+
+        click.echo(render(result_of_run(report), style).encode(), nl=False)
     return report.exit_code
 
 

@@ -246,6 +246,6 @@ def _show(result: Stats, status: int, *, as_json: bool) -> None:
         values = {**plain(result), "exit_code": status}
         click.echo(json.dumps(values, indent=2, sort_keys=True, allow_nan=False))
         return
-    from rich.console import Console
+    from harness.commands.screen import screen
 
-    click.echo(render(result, Console()), nl=False)
+    click.echo(render(result, screen()), nl=False)

@@ -94,6 +94,14 @@ class Tokenizer:
         decoded: list[str] = self._processor.decode(ids, num_threads=THREADS)
         return decoded
 
+    def piece(self, token: int) -> str:
+        """Return one token's text with spaces as spaces; a byte is <0xNN>, a control token its name.
+
+        Bytes are never put together, so that half of a character is seen to be half.
+        """
+        piece: str = self._processor.id_to_piece(token)
+        return piece.replace(SPACE, " ")
+
     def normalise(self, documents: Sequence[str]) -> list[str]:
         """Return each document after the model's own normaliser, as text with spaces.
 

@@ -32,6 +32,23 @@ _HTML = str.maketrans(
 )
 
 
+_MARKUP = re.compile(
+    r"""
+    (?P<late> @ | \$ | \#(?=\d) | (?<=gh)-(?=\d) | (?<=www)\. | :(?=//) | :(?=(?!\d+:)[\w+-]+:|100:|1234:) )
+    | (?P<commit> \b(?=\d*[a-f])(?=[a-f]*\d)[0-9a-f]{7,40}\b )
+    | (?P<early> [\\`*_\[\]#|<>~&] )
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
+"""What GitHub's Markdown acts on: `early` while it parses, which a backslash stops; `late` in the text that
+comes out of it, where no backslash is left: mentions and addresses, formulas, issues (#1, GH-1), www.,
+https:, :shortcodes: (of numbers, :100: and :1234: are some); and 7 to 40 hexadecimal digits, some of them
+letters, which may be the id of a `commit`, of which each half could be one too."""
+
+_LINE_START = re.compile(r"[-+=:](?![^\W_])|\d{1,9}(?=[.)](?:\s|$))|[ ]")
+"""What may begin a list, a heading's underline, a table's rule, a line of code, or a command to a runner."""
+
+
 def for_terminal(text: str, limit: int | None = None) -> str:
     """Return `text` as one line for a terminal or the log of a CI job.
 
@@ -47,6 +64,32 @@ def for_html(text: str, limit: int | None = None) -> str:
     `limit` is in characters of the text, before any of them becomes an entity.
     """
     return visible(text, limit).translate(_HTML)
+
+
+def for_markdown(text: str, limit: int | None = None) -> str:
+    """Return `text` as one line of GitHub's Markdown that shows exactly it, wherever it stands.
+
+    It becomes no link, mention, reference, image, element, heading, list, table, code, formula or emoji. What
+    is looked for after the parsing is taken out of its word by a <span>, as GitHub advises for its formulas:
+    a backslash before @ does not keep anybody from being notified (github/markup, issue 1168). What may be the
+    id of a commit is shown as code, which is not looked at. `limit` is in
+    characters of the text; one of them becomes up to 14 bytes.
+    """
+    shown = _MARKUP.sub(_unmarked, visible(text, limit))
+    start = _LINE_START.match(shown)
+    if start is None:
+        return shown
+    begun, rest = start.group(), shown[start.end() :]
+    if begun == " ":
+        return f"&#32;{rest}"
+    return f"{begun}\\{rest}" if begun.isdigit() else f"\\{begun}{rest}"
+
+
+def _unmarked(match: re.Match[str]) -> str:
+    found = match.group()
+    if match["commit"]:
+        return f"<code>{found}</code>"
+    return f"<span>{found}</span>" if match["late"] else f"\\{found}"
 
 
 def visible(text: str, limit: int | None = None) -> str:

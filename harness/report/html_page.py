@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from checks.contract import Status
-from harness.report import html_facts, reading
+from harness.report import html_facts, html_worst, reading
 from harness.report import html_sections as sections
 from harness.report.escape import visible
 from harness.report.figures import count, duration, figure, quantity
@@ -47,21 +47,27 @@ def _head(report: Report) -> Safe:
 
 
 def _body(report: Report) -> Safe:
-    parts = (
-        sections.checks(report),
-        sections.steps(report),
-        sections.seeds(report),
-        sections.times(report),
-        sections.artifact(report),
-        sections.peeking(report),
-        sections.stream(report),
-        html_facts.guarantees(report),
-        html_facts.judged(report),
-    )
+    parts = [
+        (name_, part)
+        for name_, part in (
+            (("checks", "Checks"), sections.checks(report)),
+            (("next", "Next"), sections.steps(report)),
+            (("seeds", "Seeds"), sections.seeds(report)),
+            (("time", "Time"), sections.times(report)),
+            (("bytes", "Bytes"), sections.artifact(report)),
+            (("peeking", "Peeking"), sections.peeking(report)),
+            (("worst", "Worst positions"), html_worst.worst(report)),
+            (("stream", "Loss"), sections.stream(report)),
+            (("guarantees", "Guarantees"), html_facts.guarantees(report)),
+            (("judged", "What was judged"), html_facts.judged(report)),
+        )
+        if part is not None
+    ]
+    links = [tag("a", text, href=f"#{ident}") for (ident, text), _ in parts]
     whole = (
         tag("a", "Skip to the checks", href="#checks", class_="skip"),
-        _header(report),
-        tag("main", lines(parts), class_="wrap"),
+        _header(report, tag("nav", *links, aria_label="Sections", class_="jump")),
+        tag("main", lines(part for _, part in parts), class_="wrap"),
         _footer(report),
     )
     return tag("body", lines(whole))
@@ -71,7 +77,7 @@ def _word(report: Report) -> str:
     return "UNDECIDED" if report.verdict is Status.NOT_RUN else str(report.verdict)
 
 
-def _header(report: Report) -> Safe:
+def _header(report: Report, jump: Safe) -> Safe:
     ruleset = f"{name(report.ruleset.name)} {name(report.ruleset.version)}"
     eyebrow = f"Ruleset {ruleset} · data {name(report.data.name)} · run {name(report.run_id)}"
     message = visible(report.verdict_message, MESSAGE) or reading.VERDICTS[report.verdict]
@@ -88,6 +94,7 @@ def _header(report: Report) -> Safe:
             ),
             tag("p", visible(report.submission.summary, MESSAGE), class_="message text"),
             tag("dl", *_keys(report), class_="keys"),
+            jump,
             class_="wrap",
         ),
         class_=state(report.verdict),

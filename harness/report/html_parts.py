@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 
 from checks.contract import Finding, Status
 from harness.report.escape import visible
 from harness.report.evidence import Entry, outline
-from harness.report.figures import figure, percent
-from harness.report.markup import Child, Safe, tag
+from harness.report.figures import figure, percent, quantity
+from harness.report.markup import Child, Safe, join, tag
 from harness.report.model import Report
 from harness.report.reading import number
 
 NAME, MESSAGE, VALUE = 200, 1200, 400
 """Characters shown of a name, a message and a value of evidence; report.json has them whole."""
 
-WIDE, NARROW = 976.0, 340.0
-"""Widths a chart is drawn for: a desk and a phone, so that its letters keep their size on both."""
+WIDE, NARROW = 840.0, 340.0
+"""Widths a chart is drawn for. It is stretched to the page, where its letters then have a size to be read:
+on a desk, a tablet and paper (WIDE), and on a phone (NARROW)."""
 
+_TINY = re.compile(r"(\d[\d.]{0,20}e-\d{1,3})")
 _STATES = {Status.PASS: "pass", Status.FAIL: "fail", Status.ERROR: "error", Status.NOT_RUN: "open"}
 
 Draw = Callable[[Report, str, float], Safe | None]
@@ -36,6 +39,12 @@ def badge(status: Status) -> Safe:
 def name(text: str) -> str:
     """Return a name, cut."""
     return visible(text, NAME)
+
+
+def prose(text: str) -> Safe:
+    """Return a text in which no number is broken at the hyphen of its exponent: 4.3e-07."""
+    parts = _TINY.split(text)
+    return join(tag("span", p, class_="whole") if i % 2 else p for i, p in enumerate(parts))
 
 
 def mono(text: str) -> Safe:
@@ -70,7 +79,10 @@ def drawing(draw: Draw, report: Report, ident: str, caption: str | None = None) 
 
 
 def table(
-    caption: str, headings: Sequence[tuple[str, bool]], rows: Sequence[Sequence[Child]], style: str
+    caption: Child,
+    headings: Sequence[tuple[str, bool]],
+    rows: Sequence[Sequence[Child]],
+    style: str,
 ) -> Safe:
     """Return a table whose first column heads its rows; a heading is (text, whether it is over numbers).
 
@@ -78,7 +90,9 @@ def table(
     """
     rows_ = []
     for first, *rest in rows:
-        cells = [tag("th", first, scope="row", role="rowheader", class_=_num(headings[0][1]))]
+        heading, over = headings[0]
+        head = {"scope": "row", "role": "rowheader", "data_label": heading, "class_": _num(over)}
+        cells = [tag("th", first, **head)]
         for cell, (text, over) in zip(rest, headings[1:], strict=True):
             cells.append(tag("td", cell, role="cell", data_label=text, class_=_num(over)))
         rows_.append(tag("tr", *cells, role="row"))
@@ -113,6 +127,12 @@ def power_sentence(finding: Finding) -> str | None:
     power = finding.power
     if not power:
         return None
+    sufficient = number(power, "sufficient_nats")
+    if sufficient is not None:
+        return (
+            "Power: with this deviation, this many seeds show an improvement of more than "
+            f"{quantity(sufficient, 'nats/token')}."
+        )
     smallest, confidence = (
         number(power, key) for key in ("smallest_tainted_fraction", "confidence")
     )

@@ -8,7 +8,16 @@ from collections.abc import Iterator, Sequence
 from checks.contract import Finding, PhaseTime
 from harness.report import chart_budget, chart_score, reading
 from harness.report.escape import visible
-from harness.report.figures import count, duration, figure, quantity, seed_name, short, versus
+from harness.report.figures import (
+    count,
+    duration,
+    figure,
+    percent,
+    quantity,
+    seed_name,
+    short,
+    versus,
+)
 from harness.report.html_parts import (
     MESSAGE,
     VALUE,
@@ -19,6 +28,7 @@ from harness.report.html_parts import (
     name,
     outlined,
     power_sentence,
+    prose,
     section,
     state,
     table,
@@ -29,7 +39,7 @@ from harness.report.model import Report, SeedResult
 _MOST_SEEDS = 50
 """Seeds listed in a table; report.json has them all."""
 _MOST_FILES = 100
-_HALF = 440.0
+_HALF = 360.0
 """Width of a chart that stands beside another, or alone on a phone."""
 
 
@@ -67,7 +77,7 @@ def checks(report: Report) -> Safe:
 
 def _check(found: Finding, report: Report) -> Safe:
     power = power_sentence(found)
-    body: list[Child] = [tag("p", visible(found.message, MESSAGE), class_="text")]
+    body: list[Child] = [tag("p", prose(visible(found.message, MESSAGE)), class_="text")]
     if not reading.is_required(report, found.id):
         body.append(tag("p", "Advisory: the ruleset does not require it.", class_="advisory"))
     if power:
@@ -84,10 +94,11 @@ def _check(found: Finding, report: Report) -> Safe:
     )
 
 
-def _measure(found: Finding) -> str:
+def _measure(found: Finding) -> Child:
     unit = visible(found.unit, 24)
     if found.limit is not None:
-        return versus(found.measured, found.limit, unit)
+        measured, _, limit = versus(found.measured, found.limit, unit).partition(" / ")
+        return join((f"{measured} ", tag("span", f"/ {limit}", class_="whole")))
     return "–" if found.measured is None else quantity(found.measured, unit)
 
 
@@ -193,6 +204,12 @@ def _reading_table(report: Report) -> Safe | None:
     return table("Both tests under both null hypotheses, one-sided", headings, rows, "readings")
 
 
+def _drawn(report: Report, most: int) -> str:
+    """Return a sentence on how many seeds are drawn, where not all of them are."""
+    seeds = len(report.seeds)
+    return f" The first {most} of {seeds} seeds are drawn." if seeds > most else ""
+
+
 def _or_dash(value: float | None, unit: str = "") -> str:
     return "–" if value is None else figure(value, unit)
 
@@ -213,7 +230,9 @@ def times(report: Report) -> Safe | None:
         "Time",
         tag(
             "p",
-            "Each bar is a phase on the judge's clock; the shade behind it is its budget.",
+            "Each seed's phases on the judge's clock, one after another, and how much of its budget "
+            "each took: the shade ends where the budget does."
+            f"{_drawn(report, chart_budget.MOST_SEEDS)}",
             class_="note",
         ),
         drawing(chart_budget.phases, report, "chart-time"),
@@ -287,11 +306,16 @@ def artifact(report: Report) -> Safe | None:
 
 def peeking(report: Report) -> Safe | None:
     """Return blind answers against credited ones, and the bound on the gain."""
-    drawn = (
-        ("Blind answers against credited ones", chart_score.scatter(report, "chart-blind", _HALF)),
-        ("Mean gain from peeking, with its bounds", chart_score.gain(report, "chart-gain", _HALF)),
-    )
-    figures = [tag("figure", tag("figcaption", text), image) for text, image in drawn if image]
+    answers = chart_score.scatter(report, "chart-blind", _HALF)
+    bounds = chart_score.gain(report, "chart-gain", _HALF)
+    figures = [
+        tag("figure", tag("figcaption", title), image, tag("p", prose(words), class_="note"))
+        for title, image, words in (
+            ("Blind answers against credited ones", answers, chart_score.scattered(report)),
+            ("Mean gain from peeking, with its bounds", bounds, _bounds(report)),
+        )
+        if image
+    ]
     if not figures:
         return None
     return section(
@@ -299,12 +323,32 @@ def peeking(report: Report) -> Safe | None:
         "What peeking could have gained",
         tag(
             "p",
-            "A fresh process, which had not been shown the token, was asked for it afterwards. An honest "
-            "score lies on the line; one that saw its token lies above it.",
+            "A fresh process, which had not been shown the token, was asked for it afterwards: a dot for "
+            "each position that was drawn. An honest score lies on the line; one that saw its token lies "
+            "above it. The mean height above the line is the gain from peeking.",
             class_="note",
         ),
         tag("div", *figures, class_="pair"),
     )
+
+
+def _bounds(report: Report) -> str:
+    """Return in words how large the gain may be, beside its limit and what is to be won."""
+    found = [(seed.seed, reading.gain(seed.findings)) for seed in report.seeds]
+    bounds = [(b.upper, seed, b) for seed, b in found if b is not None and b.upper is not None]
+    if not bounds:
+        return ""
+    upper, seed, bound = max(bounds, key=lambda entry: entry[0])
+    sure = reading.confidence(report)
+    said = [f"at most {quantity(upper, 'nats/token')} (seed {seed_name(seed)}, the largest bound)"]
+    if bound.limit is not None:
+        said.append(f"the limit is {figure(bound.limit)}")
+    margin = reading.margin_nats(report)
+    if margin is not None:
+        said.append(f"the baseline is to be beaten by {figure(margin)}")
+    ends = "its one-sided bounds" if sure is None else f"its one-sided {percent(sure)} bounds"
+    more = _drawn(report, chart_score.MOST_ROWS)
+    return f"A dot is the mean of a seed, the line through it {ends}: {'; '.join(said)}.{more}"
 
 
 def stream(report: Report) -> Safe | None:
@@ -312,5 +356,8 @@ def stream(report: Report) -> Safe | None:
     figure_ = drawing(chart_score.curve, report, "chart-curve")
     if figure_ is None:
         return None
-    note = "Credited nats per token of each stretch of the stream, in the order in which it was scored."
+    note = (
+        "Credited nats per token of each stretch of the stream, in the order in which it was scored."
+        f"{_drawn(report, chart_score.MOST_LINES)}"
+    )
     return section("stream", "Loss over the stream", tag("p", note, class_="note"), figure_)

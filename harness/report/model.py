@@ -12,8 +12,10 @@ from typing import Any, Literal
 import msgspec
 
 from checks.contract import Finding, PhaseTime, Status
+from harness.report.versions import read_versioned
 
-SCHEMA_VERSION: Literal["1.0"] = "1.0"
+SCHEMA_VERSION = "1.1"
+"""1.1: `SeedResult.worst`."""
 
 
 class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -105,6 +107,29 @@ class ArtifactFile(_Part, frozen=True):
     origin: str
 
 
+class WorstPosition(_Part, frozen=True, kw_only=True):
+    """A position whose challenge answer lay among the furthest from what was credited, and its text."""
+
+    position: int
+    question: Literal["blind", "future", "target"]
+    token: int
+    """What was asked about: the token at the position, or for "target" perhaps a substitute of it."""
+    piece: str | None
+    """The text of that token; null where the data's tokenizer could not be read."""
+    credited_nats: float
+    """Nats that `score` gave to the token; for a substitute, with it in the place of the true one."""
+    answered_nats: float | None
+    """Nats it should have had by the answer; null is infinite: probability 0."""
+    gap_nats: float | None
+    """Answered less credited; null is infinite."""
+    first: int
+    """Stream position of the first of `tokens`."""
+    tokens: tuple[int, ...]
+    """The stream around the position, which is in it: at most 12 before, and 4 after."""
+    pieces: tuple[str, ...]
+    """The text of each of `tokens`; empty where the data's tokenizer could not be read."""
+
+
 class SeedResult(_Part, frozen=True, kw_only=True):
     """One seed, from start to end; null where a phase did not get that far."""
 
@@ -126,13 +151,15 @@ class SeedResult(_Part, frozen=True, kw_only=True):
     """Credited loss over the stream: (tokens so far, nats per token of that stretch), at most 200 points."""
     blind: tuple[tuple[float, float], ...] = ()
     """(credited, blind) nats of the blind challenges whose nats are finite, at most 2,000 points."""
+    worst: tuple[WorstPosition, ...] = ()
+    """Positions whose answers lay furthest from what was credited, the furthest first, at most 12."""
     findings: tuple[Finding, ...] = ()
 
 
 class Report(_Part, frozen=True, kw_only=True):
     """A whole run."""
 
-    schema_version: Literal["1.0"] = SCHEMA_VERSION
+    schema_version: str = SCHEMA_VERSION
     harness_version: str
     run_id: str
     created_utc: str
@@ -166,15 +193,12 @@ def encode(report: Report) -> bytes:
     return msgspec.json.format(msgspec.json.encode(report, order="sorted"), indent=2) + b"\n"
 
 
-def decode(data: bytes) -> Report:
-    """Read report.json back.
+def decode(data: bytes, origin: str = "report.json") -> Report:
+    """Read report.json of this schema or an older minor of it back; `origin` names it in errors.
 
-    Raises msgspec.ValidationError or msgspec.DecodeError where it is not one.
+    Raises UsageError where it is none, or of a newer schema than this one.
     """
-    try:
-        return msgspec.json.decode(data, type=Report)
-    except (UnicodeDecodeError, RecursionError) as error:
-        raise msgspec.DecodeError(str(error)) from None
+    return read_versioned(data, Report, known=SCHEMA_VERSION, origin=origin)
 
 
 def schema() -> dict[str, Any]:

@@ -77,8 +77,10 @@ caption{text-align:left;color:var(--soft);font-size:.85rem;padding-bottom:.4rem}
 th,td{text-align:left;vertical-align:top;padding:.55rem .9rem .55rem 0;border-top:1px solid var(--line)}
 th,td{min-width:4.2rem}
 tr>:last-child{padding-right:0}
-thead th{border-top:0;color:var(--soft);font-weight:500;font-size:.8rem;padding-bottom:.3rem}
-tbody th{font-weight:600}
+thead th{border-top:0;color:var(--soft);font-weight:500;font-size:.8rem;padding-bottom:.3rem;
+overflow-wrap:normal;vertical-align:bottom}
+tbody th{font-weight:600;min-width:4.9rem}
+.stack tbody th{min-width:8.2rem}
 .num{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 td.num,th.num{padding-left:.4rem}
 .unit{color:var(--soft);font-size:.85em}
@@ -87,7 +89,8 @@ border:1.5px solid var(--state);color:var(--state);font-size:.78rem;font-weight:
 white-space:nowrap;line-height:1.5}
 .fail .badge{background:var(--state);color:var(--page)}
 .checks td,.checks th{padding-top:.65rem;padding-bottom:.6rem}
-.checks .found{padding-left:.5rem}
+.checks .found{padding-left:.5rem;width:48%}
+.checks td.num{white-space:normal;overflow-wrap:normal}
 .checks th[scope=row]{white-space:nowrap}
 .power,.advisory{color:var(--soft);font-size:.85rem;margin-top:.15rem}
 details{margin-top:.15rem}
@@ -97,11 +100,13 @@ details[open]>summary{margin-bottom:.35rem}
 .evidence{font-size:.85rem;background:var(--panel);padding:.7rem .9rem;border-radius:4px}
 .evidence h3{margin:.8rem 0 .2rem;font-size:.85rem}
 .evidence>:first-child{margin-top:0}
-.outline>div{display:grid;grid-template-columns:minmax(6rem,13rem) 1fr;gap:.1rem 1rem;padding:.1rem 0}
+.outline>div{display:flex;flex-wrap:wrap;gap:.1rem 1rem;padding:.1rem 0}
+.outline dt{flex:0 1 11rem;min-width:5rem}
+.outline dd{flex:1 1 10rem}
 .outline .outline{border-left:2px solid var(--line);padding-left:.8rem;margin-bottom:.2rem}
 .outline dt{color:var(--soft)}
 .outline dd{font-variant-numeric:tabular-nums;min-width:0}
-.outline>.item,.outline>.group{grid-template-columns:1fr}
+.outline>.item,.outline>.group{display:block}
 .facts{display:grid;grid-template-columns:minmax(7rem,11rem) 1fr;margin-top:1rem;font-size:.925rem}
 .facts dt,.facts dd{border-top:1px solid var(--line);padding:.5rem 1rem .5rem 0}
 .facts dt{color:var(--soft)}
@@ -109,14 +114,35 @@ details[open]>summary{margin-bottom:.35rem}
 .facts .mono{display:block;color:var(--soft)}
 .steps{margin-top:.7rem;padding-left:1.3rem;max-width:46rem}
 .steps li{margin-top:.3rem}
+.held,.loose{white-space:nowrap}
 .held{color:var(--pass)}.loose{color:var(--open)}
 figure{margin-top:1.2rem}
 figcaption{font-weight:600;font-size:.95rem;margin-bottom:.5rem}
-.pair{display:grid;grid-template-columns:repeat(auto-fit,minmax(19rem,1fr));gap:1rem 2.5rem}
+.jump{margin-top:1.4rem;font-size:.9rem}
+.jump a{display:inline-block;padding:.25rem 0;margin-right:1.15rem;text-underline-offset:.2em}
+.tokens{line-height:1.95}
+.token{display:inline-block;max-width:100%;min-width:.6em;white-space:pre-wrap;line-height:1.4;
+font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",monospace;font-size:.84rem;
+border:1px solid var(--line);border-radius:3px;padding:0 .14em;margin-right:2px;unicode-bidi:isolate}
+.space{--ink:var(--soft);margin:0 .1em 0 0;background:linear-gradient(var(--ink) 0 0) 0 90%/1px .28em,
+linear-gradient(var(--ink) 0 0) 100% 90%/1px .28em,linear-gradient(var(--ink) 0 0) 0 90%/100% 1px;
+background-repeat:no-repeat}
+mark{background:var(--accent);color:var(--page)}
+mark.token{border-color:var(--accent);font-weight:650}
+mark .space{--ink:var(--page)}
+.worst td.num,.worst th{white-space:nowrap}
+.worst tbody th{min-width:0;font-variant-numeric:tabular-nums}
+.worst small{color:var(--soft);font-size:.8rem;margin-left:.4em}
+.worst tr>:last-child{padding-left:.9rem;width:60%}
+.whole{white-space:nowrap}
+.bad{color:var(--fail);font-weight:650}
+.pair{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(19rem,100%),1fr));gap:1rem 2.5rem}
 footer{border-top:1px solid var(--line);padding:1.5rem 0 3rem;color:var(--soft);font-size:.85rem}
 
-.chart{display:block;max-width:100%;height:auto;font-size:13px;fill:var(--ink);overflow:visible}
+.chart{display:block;width:100%;height:auto;font-size:13px;fill:var(--ink);overflow:visible}
 .narrow{display:none}
+.narrow .chart{max-width:26rem}
+.pair .chart{max-width:25rem}
 .chart .strong{font-weight:650}
 .chart .tick{fill:var(--soft);font-size:12px}
 .chart .figure{font-variant-numeric:tabular-nums}
@@ -125,6 +151,7 @@ footer{border-top:1px solid var(--line);padding:1.5rem 0 3rem;color:var(--soft);
 .chart .base{stroke:var(--soft)}
 .chart .edge{stroke:var(--soft);stroke-width:1.5}
 .chart .limit{stroke:var(--ink);stroke-width:1.5;stroke-dasharray:5 3}
+.chart .far{stroke:var(--soft);stroke-width:1.5;stroke-dasharray:1 3}
 .chart .whisker{stroke:var(--accent);stroke-width:2}
 .chart .accent{fill:var(--accent)}
 .chart .quiet{fill:var(--soft)}
@@ -133,6 +160,7 @@ footer{border-top:1px solid var(--line);padding:1.5rem 0 3rem;color:var(--soft);
 .chart .accent-mean{stroke:var(--accent);stroke-width:3}
 .chart .quiet-mean{stroke:var(--soft);stroke-width:3}
 .chart .cloud{stroke:var(--accent);stroke-width:4;stroke-linecap:round;stroke-opacity:.55;fill:none}
+.chart .off{stroke:var(--fail);stroke-width:7;stroke-opacity:1}
 .chart .line{fill:none;stroke:var(--accent);stroke-width:1.75;stroke-linejoin:round}
 .chart .line-1{stroke:var(--open);stroke-dasharray:6 3}
 .chart .line-2{stroke:var(--pass);stroke-dasharray:2 3}
@@ -140,12 +168,12 @@ footer{border-top:1px solid var(--line);padding:1.5rem 0 3rem;color:var(--soft);
 .chart .line-4{stroke:var(--fail);stroke-dasharray:1 4}
 .chart .line-5{stroke:var(--soft);stroke-dasharray:10 4}
 
-@media (max-width:46rem){
+@media screen and (max-width:46rem){
 .wrap{padding:0 1rem}
 section{padding:1.6rem 0}
 .wide{display:none}.narrow{display:block}
 .keys{grid-template-columns:1fr 1fr}
-.outline>div,.facts{grid-template-columns:1fr}
+.outline>div{display:block}.facts{grid-template-columns:1fr}
 .facts dt{padding-bottom:0}.facts dd{border-top:0;padding-top:0}
 .stack,.stack caption,.stack tbody,.stack tr,.stack td,.stack th{display:block;border:0}
 .stack thead{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
@@ -154,23 +182,46 @@ section{padding:1.6rem 0}
 .stack td.num{display:inline-block;margin-right:1.2rem;padding:.1rem 0}
 .stack td[data-label]::before{content:attr(data-label) " ";color:var(--soft);font-size:.8rem}
 .stack th[scope=row]{display:inline-block;margin:0 .6rem .15rem 0}
-.checks .found{padding-left:0}
+.checks .found{padding-left:0;width:auto}
 .stack.checks td.num{display:block;margin:.1rem 0}
 .stack .state{display:inline-block;margin-right:.6rem}
 .seeds td[data-label]{display:flex;justify-content:space-between;margin:0}
 .seeds td[data-label]::before{font-size:.9rem}
+.seeds th[data-label]::before,.worst th[data-label]::before{content:attr(data-label) " "}
+.stack tbody th{min-width:0}
+.worst tbody th{display:block}
+.worst td{display:inline-block;margin-right:1.2rem}
+.worst td:last-child{display:block;width:auto;margin:0;padding:.2rem 0 0}
+.worst td:last-child::before{display:none}
 }
+@page{margin:14mm 13mm 16mm;
+@bottom-right{content:counter(page) " of " counter(pages);font:8pt system-ui,sans-serif}}
 @media print{
+html{font-size:12.5px}
 body{font-size:10pt}
 .wrap{max-width:none;padding:0}
-.skip{display:none}
-section{padding:1.1rem 0}
-h2,h3,figcaption,caption,section>.note{break-after:avoid}
-tr,figure,.facts dd{break-inside:avoid}
-.wide-details::details-content{content-visibility:visible;block-size:auto}
-.wide-details>summary{display:none}
-summary{color:var(--soft)}
-.badge,.chart *{print-color-adjust:exact;-webkit-print-color-adjust:exact}
+.skip,.jump{display:none}
+header{padding:.8rem 0 1.2rem}
+.word{font-size:3rem}
+section{padding:1rem 0}
+.keys{grid-template-columns:repeat(5,1fr)}
+table,.facts,.note{font-size:9pt}
+th,td,.checks td,.checks th{padding-top:.3rem;padding-bottom:.3rem}
+h2,h3,figcaption,caption,section>p,.facts dt{break-after:avoid}
+section>p{break-inside:avoid}
+#next{break-inside:avoid}
+.pair,.wide,section>table{break-before:avoid}
+tr:not(.fail,.error,.open),table:not(.checks,.worst),figure,.pair,.facts dt,.facts dd,.keys,li,footer{
+break-inside:avoid}
+thead{display:table-header-group}
+details::details-content{content-visibility:visible;block-size:auto}
+summary{color:var(--soft);list-style:none}
+.wide-details:not(.apart)>summary,tr.pass details{display:none}
+.apart::details-content{content-visibility:hidden;block-size:0}
+.outline dt,.outline dd{flex-basis:7rem}
+footer{padding:.7rem 0 0}
+.evidence{border:1px solid var(--line)}
+.badge,.chart *,mark,.space{print-color-adjust:exact;-webkit-print-color-adjust:exact}
 }
 """
 

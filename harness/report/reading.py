@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from checks.agreement import Gap
 from checks.contract import Finding, Status
 from harness.report.figures import count
 from harness.report.model import Report, SeedResult
@@ -118,7 +119,7 @@ def comparison(report: Report) -> Comparison:
     if baseline_mean is None:
         baseline_mean = _mean([nats for _, nats in theirs])
     mean = number(sample, "mean")
-    margin = max((reading.margin_nats for reading in readings(report)), default=None)
+    margin = margin_nats(report)
     return Comparison(
         seeds=own,
         mean=_mean([nats for _, nats in own]) if mean is None else mean,
@@ -164,6 +165,37 @@ def gain(findings: Iterable[Finding]) -> Bound | None:
         limit=number(evidence, "gain_limit_nats_per_token"),
     )
     return bound if bound.upper is not None else None
+
+
+def tolerance(seeds: Iterable[SeedResult]) -> float | None:
+    """Return the gap, in nats, beyond which one answer condemns: the widest of these seeds."""
+    found = [finding(seed.findings, "order.blind") for seed in seeds]
+    widths = [number(each.evidence, "tolerance_nats") for each in found if each is not None]
+    return max((width for width in widths if width is not None), default=None)
+
+
+def confidence(report: Report) -> float | None:
+    """Return how sure the bounds of the gain are, as a share; they are one-sided."""
+    found = finding(report.findings, "order.blind")
+    return number(found.power, "confidence") if found and found.power else None
+
+
+def off_the_line(seed: SeedResult) -> tuple[tuple[float, float], ...]:
+    """Return the (credited, blind) pairs of a seed that lie further apart than its tolerance."""
+    width = tolerance([seed])
+    return () if width is None else tuple(pair for pair in seed.blind if apart(pair) > width)
+
+
+def apart(pair: tuple[float, float]) -> float:
+    """Return how far (credited, blind) nats lie apart, as the check compares them."""
+    credited, blind = pair
+    return abs(Gap(position=0, credited=credited, answer=blind).nats)
+
+
+def margin_nats(report: Report) -> float | None:
+    """Return by how much the baseline is to be beaten, in nats per token; None where it was not tested."""
+    margins = [reading.margin_nats for reading in readings(report)]
+    return max(margins, default=None)
 
 
 def cap_bytes(report: Report) -> float | None:

@@ -18,6 +18,7 @@ import msgspec
 
 from checks.contract import Finding, Status, worst
 from harness.errors import EXIT_JUDGE, EXIT_PASS, EXIT_RULE_BROKEN
+from harness.report import plain_json
 from harness.report.model import RulesetFacts
 from harness.report.versions import read_versioned
 
@@ -135,8 +136,11 @@ def over(entries: Collection[Entry]) -> tuple[Status, str]:
 
 
 def encode(result: Result) -> bytes:
-    """Return the result as JSON: indented, sorted keys, UTF-8, newline at the end."""
-    return msgspec.json.format(msgspec.json.encode(result, order="sorted"), indent=2) + b"\n"
+    """Return the result as JSON: indented, sorted keys, UTF-8, newline at the end.
+
+    Halves of surrogate pairs appear as their escapes. Raises ValueError for NaN and infinity.
+    """
+    return plain_json.encode(result)
 
 
 def decode(data: bytes, origin: str) -> Result:

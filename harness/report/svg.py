@@ -98,6 +98,20 @@ def label(at: Point, text: str, style: str = "ink", anchor: str = "start") -> Sa
     return tag("text", text, x=_n(at[0]), y=_n(at[1]), class_=style, text_anchor=anchor)
 
 
+def sideways(at: Point, text: str, style: str = "tick") -> Safe:
+    """Return text that reads upwards, centred at a point: the name of an axis to the left."""
+    x, y = at
+    return tag(
+        "text",
+        text,
+        x=_n(x),
+        y=_n(y),
+        class_=style,
+        text_anchor="middle",
+        transform=f"rotate(-90 {_n(x)} {_n(y)})",
+    )
+
+
 def rule(start: Point, end: Point, style: str = "grid") -> Safe:
     """Return a straight line."""
     (x1, y1), (x2, y2) = start, end

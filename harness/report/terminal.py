@@ -1,6 +1,6 @@
 """The blocks of a report as rich renderables, in the order in which they are printed.
 
-Everything that a submission may have worded goes through `_words`, which neutralises it; markup is never
+Everything that a submission may have worded goes through `words`, which neutralises it; markup is never
 interpreted, since only rich.text.Text is used.
 
 Loads rich: import this module inside a function.
@@ -16,23 +16,25 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from checks.contract import Finding, Status
+from checks.contract import Status
 from harness.report import reading
 from harness.report.escape import for_terminal
 from harness.report.evidence import flat, outline
-from harness.report.figures import count, duration, figure, quantity, seconds, seed_name, versus
+from harness.report.figures import count, duration, figure, quantity, seconds, seed_name
 from harness.report.model import Guarantee, Machine, Report, SeedResult
+from harness.report.text_parts import (
+    LABEL,
+    LINE,
+    MESSAGE,
+    NAME,
+    STYLES,
+    checks,
+    grid,
+    section,
+    verdict,
+    words,
+)
 
-_STYLES = {
-    Status.PASS: "green",
-    Status.FAIL: "red",
-    Status.ERROR: "magenta",
-    Status.NOT_RUN: "yellow",
-}
-_LABEL, _NAME, _LINE, _MESSAGE = 40, 80, 160, 600
-"""Characters printed of a label, a name, a value and a message; report.json has them whole."""
-_WIDE = 84
-"""Columns from which a check's message fits beside its numbers; below, it goes underneath."""
 _EVIDENCE = 8
 """Lines of evidence printed for a check that failed."""
 
@@ -41,13 +43,13 @@ def blocks(report: Report, width: int, folder: str | None) -> Iterator[Renderabl
     """Yield the report block by block, a blank line before each; `width` is in columns."""
     parts = (
         _verdict(report),
-        _section("Checks", *_checks(report, width)),
-        _section("Why", *_why(report)),
-        _section("Seeds (phases in seconds)", *_seeds(report, width - 2)),
-        _section("Statistics", *_statistics(report)),
-        _section("Guarantees of this machine", *_guarantees(report)),
-        _section("What was judged", _facts(report, folder)),
-        _section("Next", _next(report)),
+        section("Checks", *_checks(report, width)),
+        section("Why", *_why(report)),
+        section("Seeds (phases in seconds)", *_seeds(report, width - 2)),
+        section("Statistics", *_statistics(report)),
+        section("Guarantees of this machine", *_guarantees(report)),
+        section("What was judged", _facts(report, folder)),
+        section("Next", _next(report)),
     )
     for part in parts:
         if part is not None:
@@ -55,42 +57,18 @@ def blocks(report: Report, width: int, folder: str | None) -> Iterator[Renderabl
             yield part
 
 
-def _words(text: str, limit: int = _NAME, style: str = "") -> Text:
-    return Text(for_terminal(text, limit), style=style, overflow="fold")
-
-
-def _section(title: str, *parts: RenderableType) -> RenderableType | None:
-    if not parts:
-        return None
-    return Group(Text(title, style="bold"), *(Padding(part, (0, 0, 0, 2)) for part in parts))
-
-
-def _grid(columns: int, gap: int = 2) -> Table:
-    """Return a table without lines, of which only the last column may wrap."""
-    grid = Table.grid(padding=(0, gap, 0, 0))
-    for index in range(columns):
-        grid.add_column(overflow="fold", no_wrap=index < columns - 1)
-    return grid
-
-
 def _verdict(report: Report) -> RenderableType:
-    style = _STYLES[report.verdict]
-    grid = _grid(2)
     message = report.verdict_message or reading.VERDICTS[report.verdict]
-    grid.add_row(
-        Text(f" {report.verdict} ", style=f"bold reverse {style}"),
-        _words(message, _MESSAGE, f"bold {style}"),
-    )
     what = " · ".join(
         (
-            for_terminal(report.submission.name, _NAME),
-            f"ruleset {for_terminal(report.ruleset.name, _NAME)}",
-            f"data {for_terminal(report.data.name, _NAME)}",
+            for_terminal(report.submission.name, NAME),
+            f"ruleset {for_terminal(report.ruleset.name, NAME)}",
+            f"data {for_terminal(report.data.name, NAME)}",
             count(len(report.seeds), "seed"),
             duration(report.wall_s),
         )
     )
-    return Group(grid, Text(what, style="dim", overflow="fold"))
+    return Group(verdict(report.verdict, message), Text(what, style="dim", overflow="fold"))
 
 
 # Checks.
@@ -100,41 +78,8 @@ def _checks(report: Report, width: int) -> Iterator[RenderableType]:
     if not report.findings:
         yield Text("none: the run did not get as far as a check")
         return
-    wide = width >= _WIDE
-    grid = _grid(4 if wide else 3)
-    for found in report.findings:
-        message = _one_line(found, reading.is_required(report, found.id))
-        row = (_status(found.status), _words(found.id, 24), _measure(found))
-        if wide:
-            grid.add_row(*row, message)
-            continue
-        grid.add_row(*row)
-        if message:
-            yield grid
-            yield Padding(message, (0, 0, 0, 9))
-            grid = _grid(3)
-    if grid.row_count:
-        yield grid
-
-
-def _status(status: Status) -> Text:
-    return Text(f"{status:<7}", style=f"bold {_STYLES[status]}")
-
-
-def _measure(found: Finding) -> Text:
-    """Return "measured / limit unit", with what is absent left out."""
-    unit = for_terminal(found.unit, 24)
-    if found.limit is not None:
-        return Text(versus(found.measured, found.limit, unit))
-    return Text("-" if found.measured is None else quantity(found.measured, unit))
-
-
-def _one_line(found: Finding, required: bool) -> Text:
-    message = _words(found.message, _LINE)
-    if not required:
-        message = Text.assemble(("advisory; ", "dim"), message)
-    message.no_wrap, message.overflow = True, "ellipsis"
-    return message
+    pairs = ((found, reading.is_required(report, found.id)) for found in report.findings)
+    yield from checks(pairs, width)
 
 
 def _why(report: Report) -> Iterator[RenderableType]:
@@ -145,20 +90,20 @@ def _why(report: Report) -> Iterator[RenderableType]:
     red = [f for f in report.findings if f.status in (Status.FAIL, Status.ERROR)]
     missing = [f for f in report.findings if f.status is Status.NOT_RUN]
     for found in red or missing:
-        name = Text(f"{found.status} ", style=f"bold {_STYLES[found.status]}")
-        name.append_text(_words(found.id, _LABEL, "bold"))
+        name = Text(f"{found.status} ", style=f"bold {STYLES[found.status]}")
+        name.append_text(words(found.id, LABEL, "bold"))
         yield name
-        yield Padding(_words(found.message, _MESSAGE), (0, 0, 0, 2))
+        yield Padding(words(found.message, MESSAGE), (0, 0, 0, 2))
         power = {"power": found.power} if found.power else {}
         evidence = {**reading.evidence_of(report, found), **power}
         lines = list(flat(outline(evidence, most=4 if len(evidence) < 9 else 8)))
-        grid = _grid(2)
+        table = grid(2)
         for path, value in lines[:_EVIDENCE]:
-            grid.add_row(_words(path, _LABEL, "dim"), _words(value, _LINE))
+            table.add_row(words(path, LABEL, "dim"), words(value, LINE))
         if len(lines) > _EVIDENCE:
-            grid.add_row("", Text("... the rest is in report.json", style="dim"))
+            table.add_row("", Text("... the rest is in report.json", style="dim"))
         if lines:
-            yield Padding(grid, (0, 0, 0, 4))
+            yield Padding(table, (0, 0, 0, 4))
 
 
 # Seeds and statistics.
@@ -202,11 +147,11 @@ def _columns(rows: Sequence[Sequence[str]]) -> Table:
 
 def _lines(rows: Sequence[Sequence[str]]) -> Table:
     """Return the same as running text, a paragraph a seed, for a narrow terminal."""
-    grid = _grid(2)
+    table = grid(2)
     for seed, *cells in rows[1:]:
         named = (f"{name} {cell}" for name, cell in zip(rows[0][1:], cells, strict=True))
-        grid.add_row(Text(seed, style="dim"), Text(", ".join(named), overflow="fold"))
-    return grid
+        table.add_row(Text(seed, style="dim"), Text(", ".join(named), overflow="fold"))
+    return table
 
 
 def _score_cells(seed: SeedResult) -> tuple[str, str, str, str]:
@@ -234,7 +179,7 @@ def _ended(report: Report) -> Iterator[RenderableType]:
             if time.outcome not in ("done", "not started"):
                 detail = f": {time.detail}" if time.detail else ""
                 line = f"seed {seed_name(seed.seed)}, {time.phase}: {time.outcome}{detail}"
-                yield _words(line, _MESSAGE, _STYLES[Status.FAIL])
+                yield words(line, MESSAGE, STYLES[Status.FAIL])
 
 
 def _statistics(report: Report) -> Iterator[RenderableType]:
@@ -250,7 +195,7 @@ def _statistics(report: Report) -> Iterator[RenderableType]:
             if facts.target_nats is None
             else f"; to beat: {figure(facts.target_nats, 'nats/token')}"
         )
-        name = for_terminal(report.baseline.name, _NAME)
+        name = for_terminal(report.baseline.name, NAME)
         rows.append(("baseline", f"{quantity(facts.baseline_mean, 'nats/token')} ({name}){target}"))
     if facts.improvement_nats is not None:
         gained = quantity(facts.improvement_nats, "nats/token")
@@ -265,10 +210,10 @@ def _statistics(report: Report) -> Iterator[RenderableType]:
         rows.append(("seeds needed", needed))
     if not rows:
         rows.append(("", "no seed has a score"))
-    grid = _grid(2)
+    table = grid(2)
     for label, value in rows:
-        grid.add_row(Text(label, style="dim"), Text(value, overflow="fold"))
-    yield grid
+        table.add_row(Text(label, style="dim"), Text(value, overflow="fold"))
+    yield table
 
 
 def _between(interval: reading.Interval | None) -> str:
@@ -281,17 +226,17 @@ def _between(interval: reading.Interval | None) -> str:
 
 
 def _guarantees(report: Report) -> Iterator[RenderableType]:
-    grid = _grid(2)
+    table = grid(2)
     for state in ("enforced", "watched", "best effort", "not enforced"):
         names = ", ".join(_guarantee(g) for g in report.guarantees if g.state == state)
         if names:
-            grid.add_row(Text(state, style="dim"), Text(names, overflow="fold"))
-    if grid.row_count:
-        yield grid
+            table.add_row(Text(state, style="dim"), Text(names, overflow="fold"))
+    if table.row_count:
+        yield table
 
 
 def _guarantee(guarantee: Guarantee) -> str:
-    return for_terminal(guarantee.name, _NAME) + (" (required)" if guarantee.required else "")
+    return for_terminal(guarantee.name, NAME) + (" (required)" if guarantee.required else "")
 
 
 def _facts(report: Report, folder: str | None) -> Table:
@@ -312,10 +257,10 @@ def _facts(report: Report, folder: str | None) -> Table:
             f"{folder or f'runs/{report.run_id}'}: report.json, report.html, logs of every phase",
         ),
     ]
-    grid = _grid(2)
+    table = grid(2)
     for label, value in rows:
-        grid.add_row(Text(label, style="dim"), _words(value, 2 * _LINE))
-    return grid
+        table.add_row(Text(label, style="dim"), words(value, 2 * LINE))
+    return table
 
 
 def _machine(machine: Machine) -> str:
@@ -325,7 +270,7 @@ def _machine(machine: Machine) -> str:
 
 
 def _next(report: Report) -> Table:
-    grid = _grid(2, gap=1)
+    table = grid(2, gap=1)
     for step in reading.next_steps(report):
-        grid.add_row("-", _words(step, _MESSAGE))
-    return grid
+        table.add_row("-", words(step, MESSAGE))
+    return table

@@ -9,12 +9,15 @@ Does not write files; what is here fits a screen, and report.json holds the rest
 from __future__ import annotations
 
 import io
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from harness.report.model import Report
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, RenderableType
+
+    Blocks = Callable[[int], Iterable[RenderableType]]
 
 WIDTH = 100
 _NARROWEST = 40
@@ -25,6 +28,26 @@ def render_text(report: Report, *, width: int | None = None, folder: str | None 
 
     `width` is 100 where not given and never below 40. `folder` is where the run's files are, if known.
     """
+    return plain(_blocks(report, folder), width)
+
+
+def print_report(report: Report, console: Console, *, folder: str | None = None) -> None:
+    """Print the report on a rich console, in colour if it is a terminal (NO_COLOR is rich's to obey).
+
+    A file or a pipe gets plain text, at least 100 wide. Where the output cannot write a character, its
+    escape is written.
+    """
+    put(_blocks(report, folder), console)
+
+
+def _blocks(report: Report, folder: str | None) -> Blocks:
+    from harness.report.terminal import blocks
+
+    return lambda width: blocks(report, width, folder)
+
+
+def plain(blocks: Blocks, width: int | None = None) -> str:
+    """Return what `blocks` yields for a width as plain text, as `render_text` does."""
     from rich.console import Console
 
     out = io.StringIO()
@@ -37,29 +60,23 @@ def render_text(report: Report, *, width: int | None = None, folder: str | None 
         legacy_windows=False,
         _environ={},
     )
-    _print(report, console, folder)
+    _print(blocks, console)
     lines = (line.rstrip() for line in out.getvalue().splitlines())
     return "\n".join(lines).strip("\n") + "\n"
 
 
-def print_report(report: Report, console: Console, *, folder: str | None = None) -> None:
-    """Print the report on a rich console, in colour if it is a terminal (NO_COLOR is rich's to obey).
-
-    A file or a pipe gets plain text, at least 100 wide. Where the output cannot write a character, its
-    escape is written.
-    """
+def put(blocks: Blocks, console: Console) -> None:
+    """Print what `blocks` yields for a width on a console, as `print_report` does."""
     unicode = console.encoding.lower().startswith("utf")
     if unicode and console.is_terminal:
-        _print(report, console, folder)
+        _print(blocks, console)
         return
     width = console.width if console.is_terminal else max(console.width, WIDTH)
-    text = render_text(report, width=width, folder=folder)
+    text = plain(blocks, width)
     safe = text.encode(console.encoding, "backslashreplace").decode(console.encoding)
     console.out(safe, end="", highlight=False)
 
 
-def _print(report: Report, console: Console, folder: str | None) -> None:
-    from harness.report.terminal import blocks
-
-    for block in blocks(report, max(console.width, _NARROWEST), folder):
+def _print(blocks: Blocks, console: Console) -> None:
+    for block in blocks(max(console.width, _NARROWEST)):
         console.print(block, highlight=False, markup=False, emoji=False)

@@ -1,10 +1,11 @@
 """What a session costs: frames, checks and disk with a scorer that does nothing, and the challenges' share.
 
-`python -m tests.benchmarks.session [--tokens N] [--blocks N] [--repeats N] [--no-reference] [--json]`
+`python -m tests.benchmarks.session [--tokens N] [--block N] [--repeats N] [--no-reference] [--live] [--json]`
 
 1. The null session: a real process in a real cell answers a constant; the judge checks every answer and
    writes the nats to disk. tokens_per_s is the median over repeats; rss_mb is the judge's largest anonymous
-   memory, rss_growth_mb what it grew by between a tenth of the stream and its end.
+   memory, rss_growth_mb what it grew by between a tenth of the stream and its end. With --live each second
+   repeat is watched by the live view, on standard error, and live_tokens_per_s is the median of those.
 2. The challenge pass of the reference submission, trained at `smoke` size: its wall time over the credited
    pass's, loading excluded in both. challenge_overhead is for 256 blind questions and the replay of the whole
    stream, challenge_all_overhead for all questions of the ruleset.
@@ -29,10 +30,12 @@ import numpy as np
 
 from harness import machine, ruleset
 from harness.clock import Deadline, Stopwatch
-from harness.commands.show import Quiet
+from harness.commands.show import Quiet, listener
+from harness.commands.watched import Facts
 from harness.conduct import conduct, context_of, isolate
 from harness.data.dataset import Dataset
 from harness.data.embedded import embedded
+from harness.launch import Listener
 from harness.run import Run
 from harness.sdk import PROTOCOL, Kind
 from harness.seal import remove
@@ -46,7 +49,9 @@ PASSED = {"PYTHONPATH": f"{ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}".
 VOCAB = 1024
 
 
-def null_session(tokens: int, block_tokens: int, folder: Path) -> dict[str, float]:
+def null_session(
+    tokens: int, block_tokens: int, folder: Path, watching: Listener
+) -> dict[str, float]:
     """Score `tokens` random tokens with the null scorer; return seconds and memory."""
     stream = folder / "stream.bin"
     if not stream.exists():
@@ -73,6 +78,7 @@ def null_session(tokens: int, block_tokens: int, folder: Path) -> dict[str, floa
     early: list[float] = []
 
     def progress(done: int, nats: float) -> None:
+        watching.progress(done, tokens, nats_per_token=nats / block_tokens)
         if (done // block_tokens) % 64 == 0 or done == tokens:
             memory.append(_anonymous_mb())
             if done >= tokens // 10 and not early:
@@ -87,6 +93,7 @@ def null_session(tokens: int, block_tokens: int, folder: Path) -> dict[str, floa
         channel.send_json(Kind.OPEN, opening)
         channel.receive(Kind.READY, memoryview(b""))
         session = ScorerSession(channel, vocab_size=VOCAB, block_tokens=block_tokens)
+        watching.phase(1, "score", 600.0)
         watch = Stopwatch()
         credited = credited_pass(session, stream_N, block_tokens, sink, progress)
         sink.flush()
@@ -231,11 +238,18 @@ def main() -> None:
     parser.add_argument("--block", type=int, default=131_072)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--no-reference", action="store_true", help="the null session alone")
+    parser.add_argument("--live", action="store_true", help="watched and not, in turn")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        runs = [null_session(options.tokens, options.block, folder) for _ in range(options.repeats)]
+        runs, live = [], []
+        for _ in range(options.repeats):
+            runs.append(null_session(options.tokens, options.block, folder, Quiet()))
+            if options.live:
+                facts = Facts(name="null session", ruleset="none", seeds=(1, 2, 3))
+                with listener(facts, "live") as watching:
+                    live.append(null_session(options.tokens, options.block, folder, watching))
         wall_s = statistics.median(run["wall_s"] for run in runs)
         result: dict[str, Any] = {
             "machine": machine.describe().cpu,
@@ -243,6 +257,9 @@ def main() -> None:
             "block_tokens": options.block,
             "repeats": options.repeats,
             "tokens_per_s": options.tokens / wall_s,
+            "live_tokens_per_s": options.tokens / statistics.median(run["wall_s"] for run in live)
+            if live
+            else None,
             "rss_mb": max(run["rss_mb"] for run in runs),
             "rss_growth_mb": max(run["rss_growth_mb"] for run in runs),
             "challenge_overhead": None,

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -47,6 +48,15 @@ def test_without_predict_the_gap_is_to_the_normalised_answer(scored, token, scal
     gap = math.log(scale)
     fails = abs(gap) > LIMITS.floor_nats or gap > LIMITS.gain_limit_nats
     assert check(record).status is (Status.FAIL if fails else Status.PASS)
+
+
+@pytest.mark.parametrize("nats", [746.0, 1e4, 1e9])
+def test_without_predict_probabilities_too_small_to_hold_are_compared(nats):
+    answer = replace(whole([0.5, 0.5, 1.0], credited=0.1), nats=(nats, nats, nats + 1e6))
+    record = challenge(target=(answer, answer), has_predict=False)
+    for gap in order_blind.blind_gaps(record, LIMITS):
+        assert gap.answer == pytest.approx(math.log(2), abs=1e-6)
+    assert check(record).status is Status.FAIL
 
 
 def test_without_predict_the_credited_nats_are_what_counts():

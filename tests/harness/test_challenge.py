@@ -10,6 +10,7 @@ from checks import agreement, norm_sum, norm_target, order_blind, order_future, 
 from checks.contract import Breach, Challenge, Status
 from harness import challenge
 from harness.challenge import merge
+from harness.clock import Deadline, sleep
 from harness.draws import Draws
 from harness.questions import Ask, draw_plan
 from harness.session import ProtocolBreach
@@ -392,3 +393,54 @@ def test_rounds_are_added_up_and_reach_as_far_as_the_shortest():
     assert both.span_tokens == 50
     later = Challenge(tokens=100, span_tokens=0, breach=Breach(kind="x", message="y", frame=0))
     assert merge(first, later).breach is later.breach
+
+
+# What somebody who watches is told
+
+
+@given(COUNTS, SECRETS, st.booleans(), st.sampled_from([3, 7, 64]))
+def test_questions_are_counted_as_they_are_asked(asked, secret, has_predict, size):
+    about = subject(lambda: Bigram(16), stream(60, 16), size, 16, has_predict=has_predict)
+    told = []
+    examination = challenge.Examination(
+        about,
+        asked,
+        secret,
+        label="round 1",
+        budget=Deadline(600.0),
+        progress=lambda done, questions: told.append((done, dict(questions.answered))),
+    )
+    questions = examination.questions
+    record = examination.run(Noisy(16))
+    kinds = ("blind", "future", "target", "repeat")
+    assert questions.answered == {kind: len(getattr(record, kind)) for kind in kinds}
+    assert questions.planned == questions.answered
+    assert [done for done, _ in told] == [0, *range(size, 60, size), 60]
+    assert told[0][1] == dict.fromkeys(kinds, 0)
+    assert told[-1][1] == questions.answered
+    gaps = [
+        *(a.blind_nats - a.credited_nats for a in record.blind),
+        *(a.worst_gap_nats for a in record.future),
+        *(a.nats[a.tokens.index(a.token)] - a.credited_nats for a in record.target),
+        *(a.max_abs_gap_nats for a in record.repeat),
+    ]
+    assert questions.worst_gap_nats == max(map(abs, gaps), default=None)
+
+
+def test_what_is_drawn_anew_is_planned_anew():
+    """A fifth of the budget is spent at once: only a part of the stream can be reached."""
+
+    class Slow(Bigram):
+        def accept(self, block_T):
+            sleep(0.05)
+            super().accept(block_T)
+
+    about = subject(lambda: Bigram(16), stream(600, 16), 10, 16)
+    asked = counts(blind=30, future=5)
+    examination = challenge.Examination(
+        about, asked, "secret", label="round 1", budget=Deadline(0.5)
+    )
+    record = examination.run(Slow(16))
+    assert record.span_tokens < 600
+    assert examination.questions.answered["blind"] == len(record.blind)
+    assert examination.questions.planned["blind"] == 30

@@ -51,7 +51,7 @@ def test_a_report_is_what_the_published_schema_says(run_without_baseline):
     published = json.loads((ROOT / "docs" / "schema" / "report-1.json").read_text("utf-8"))
     report = json.loads((run_without_baseline[0] / "report.json").read_text("utf-8"))
     jsonschema.Draft202012Validator(published).validate(report)
-    assert report["schema_version"] == "1.0"
+    assert report["schema_version"] == "1.1"
 
 
 def test_a_report_can_be_judged_again(run_without_baseline, desk):

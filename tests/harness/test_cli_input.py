@@ -203,7 +203,7 @@ def test_bad_baselines_are_not_made(run_without_baseline, desk, tmp_path):
     )
     text = (copied / "report.json").read_text()
     (copied / "report.json").write_text(text[:-10])
-    assert "not a report" in desk.refuses("baseline", copied, "--out", "b.toml")
+    assert "give a file that harness wrote" in desk.refuses("baseline", copied, "--out", "b.toml")
     report = json.loads(text)
     next(f for f in report["findings"] if f["id"] == "order.blind")["status"] = "ERROR"
     (copied / "report.json").write_text(json.dumps(report))

@@ -74,7 +74,9 @@ def test_the_surface_is_frozen():
     assert fields == {
         "Opening": ["phase", "vocab_size", "block_tokens", "tokens", "seed"],
         "TrainFile": ["name", "descriptor", "size_bytes"],
-        "Training": ["shards", "tokenizer", "out", "seed", "train_s", "deadline_s", "cap_bytes"],
+        "Training": [
+                "shards", "tokenizer", "out", "seed", "train_s", "deadline_s", "cap_bytes", "fresh",
+            ],
     }
 
 
@@ -288,9 +290,10 @@ def shard(path, tokens_T):
 @given(
     shards=st.lists(streams(30), min_size=1, max_size=4),
     tokenizer=st.none() | st.binary(min_size=1, max_size=50),
+    fresh=st.none() | st.booleans(),
 )
 @settings(max_examples=25)
-def test_train_files_arrive_as_they_are_on_disk(tmp_path_factory, shards, tokenizer):
+def test_train_files_arrive_as_they_are_on_disk(tmp_path_factory, shards, tokenizer, fresh):
     folder = tmp_path_factory.mktemp("shards")
     paths = [shard(folder / f"train_{n}.bin", tokens_T) for n, tokens_T in enumerate(shards)]
     model = None
@@ -312,12 +315,15 @@ def test_train_files_arrive_as_they_are_on_disk(tmp_path_factory, shards, tokeni
         channel.receive(Kind.READY, memoryview(b""))
         facts = {**handover.facts(), "out": "/o", "train_s": 2.5, "deadline_s": 99.0}
         facts["cap_bytes"] = 12
+        if fresh is not None:
+            facts["fresh"] = fresh
         channel.send_files(Kind.DATA, facts, handover.descriptors)
         thread.join(10.0)
     training = got[0]
     try:
         assert (training.seed, training.train_s, training.deadline_s) == (7, 2.5, 99.0)
         assert training.cap_bytes == 12
+        assert training.fresh is bool(fresh)
         assert training.out == Path("/o")
         assert [file.name for file in training.shards] == [path.name for path in paths]
         assert [file.tokens().tolist() for file in training.shards] == [s.tolist() for s in shards]

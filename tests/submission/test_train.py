@@ -76,6 +76,20 @@ def test_the_artifact_is_a_function_of_the_seed(tmp_path):
     assert blobs[0] != blobs[2]
 
 
+def test_a_fresh_artifact_is_of_the_first_weights_and_scores(tmp_path, capsys):
+    ready = ready_of(LONG)
+    first = {name: weight.clone() for name, weight in ready.learner.model.state_dict().items()}
+    run(training(tmp_path, fresh=True, deadline_s=time.monotonic() + 1e-9), ready)
+    said = capsys.readouterr().out
+    assert "trained 0 steps" in said
+    assert "the deadline may pass" not in said
+    for name, weight in ready.learner.model.state_dict().items():
+        assert torch.equal(weight, first[name])
+    built = artifact.load(tmp_path)
+    assert built.mixer_weights == (NEUTRAL,) * 3
+    assert abs(Scorer(built).score(COUNTING[:400]).mean() - np.log(VOCAB)) < 1.0
+
+
 def test_a_small_cap_is_kept(tmp_path, capsys):
     from submission.export import artifact_room
 

@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import Literal, Protocol, cast
 
 NAMES = (
+    "attestation",
     "baseline",
     "dataset",
     "frames",

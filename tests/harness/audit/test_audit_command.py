@@ -54,7 +54,10 @@ def test_an_honest_record_is_open_only_where_nothing_can_be_said(records):
     assert done.returncode == (3 if "NOT-RUN" in statuses.values() else 0)
 
 
-@pytest.mark.parametrize("style", ["json", "csv", "markdown", "html", "text"])
+STYLES = ["json", "csv", "markdown", "html", "text", "github", "junit", "sarif"]
+
+
+@pytest.mark.parametrize("style", STYLES)
 def test_each_format_goes_to_a_file(records, tmp_path, style):
     out = tmp_path / f"audit.{style}"
     done = audit(records, "--format", style, "--out", out, "--sort", "fails")
@@ -104,7 +107,7 @@ def test_names_that_are_not_utf8_are_shown_and_do_no_harm(tmp_path):
     folder = tmp_path / os.fsdecode(b"r\xff\x1b[2J")
     write_record(folder)
     (folder / os.fsdecode(b"train_\xfe.log")).write_text("seed:9\nfinal val_bpb:1.1\n")
-    for style in ("json", "text", "markdown", "csv", "html"):
+    for style in STYLES:
         done = audit(folder, "--format", style)
         assert done.returncode in (0, 1, 3), done.stderr
         assert "\x1b[2J" not in done.stdout

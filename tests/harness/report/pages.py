@@ -9,14 +9,23 @@ from html.parser import HTMLParser
 from itertools import pairwise
 
 _ELEMENTS = """
-html head meta title style body a header main footer section div p h1 h2 h3 span strong small dl dt dd
-ul li table caption thead tbody tr th td details summary figure figcaption svg desc text line rect circle path
+html head meta title style body a header nav main footer section div p h1 h2 h3 span strong small dl dt dd
+mark ul li table caption thead tbody tr th td details summary figure figcaption svg desc text line rect
+circle path
 """
 _ATTRIBUTES = """
-lang charset http-equiv content name href id class role scope aria-labelledby data-label open
+lang charset http-equiv content name href id class role scope aria-label aria-labelledby data-label open
 viewbox width height x y x1 y1 x2 y2 cx cy r d text-anchor transform
 """
 ELEMENTS, ATTRIBUTES = frozenset(_ELEMENTS.split()), frozenset(_ATTRIBUTES.split())
+_TABLE = {
+    "table": {None: "table"},
+    "thead": {None: "rowgroup"},
+    "tbody": {None: "rowgroup"},
+    "tr": {None: "row"},
+    "td": {None: "cell"},
+    "th": {"col": "columnheader", "row": "rowheader"},
+}
 VOID = frozenset({"meta"})
 NUMBERS = frozenset({"width", "height", "x", "y", "x1", "y1", "x2", "y2", "cx", "cy", "r"})
 _NUMBER = re.compile(r"-?\d+(\.\d+)?\Z")
@@ -51,6 +60,9 @@ class _Inspector(HTMLParser):
         found = dict(attrs)
         if tag == "th" and found.get("scope") not in ("row", "col"):
             page.faults.append("th without scope")
+        if tag in _TABLE and found.get("role") != _TABLE[tag].get(found.get("scope")):
+            # Browsers forget that it is a table where a narrow screen shows it as blocks.
+            page.faults.append(f"{tag} without its role")
         if tag == "svg":
             page.drawings += 1
             if found.get("role") != "img" or not found.get("aria-labelledby"):
@@ -98,6 +110,8 @@ class _Inspector(HTMLParser):
                 page.faults.append(f"{tag}: attribute {name}")
             if name == "href" and not _LOCAL.match(value or ""):
                 page.faults.append(f"{tag}: leads elsewhere, {value!r}")
+            elif name == "href":
+                page.named_by.append(value[1:])
             if name in NUMBERS and not _NUMBER.match(value or ""):
                 page.faults.append(f"{tag}: {name} is {value!r}")
             if name == "d" and not re.fullmatch(r"[MLh0-9. -]*", value or ""):

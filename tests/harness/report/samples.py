@@ -21,6 +21,7 @@ from harness.report.model import (
     RulesetFacts,
     SeedResult,
     SubmissionFacts,
+    WorstPosition,
 )
 from tests.harness.report.sample_findings import BYTES, PR1019, TOKENS, of_run, of_seed
 
@@ -126,6 +127,7 @@ def failing() -> Report:
             phases=phases,
             findings=tuple(findings),
             nats_per_token=0.31,
+            worst=(_hostile_position(), *first.worst[:3]),
         ),
         *report.seeds[1:],
     )
@@ -285,7 +287,50 @@ def _seed(number: int, nats: float) -> SeedResult:
         challenges={"blind": 256, "future": 8, "target": 24, "repeat": 4},
         curve=curve,
         blind=blind,
+        worst=tuple(_position(number, rank) for rank in range(12)),
         findings=of_seed(number, sum(file.size_bytes for file in files)),
+    )
+
+
+_TEXT = (
+    "<s>", "The", " quick", " br", "own", " fo", "x", " jumps", ",", "  ", "\n", "<0xE2>", "<0x96>", " over",
+    " the", " lazy", " dog", ".", " caf", "é", " 漢", "字", " and", " so", " on",
+)  # fmt: skip
+
+
+def _position(seed: int, rank: int) -> WorstPosition:
+    """A position of the curves above: its gap shrinks with the rank, and now and then changes its sign."""
+    here = 12 if rank != 3 else 2
+    tokens = tuple(range(100 + rank, 100 + rank + here + 5))
+    gap = (0.0042 - 0.0003 * rank) * (-1) ** (rank % 3)
+    credited = 1.5 + rank * 0.7 + seed % 5
+    return WorstPosition(
+        position=31_402_118 - 1_000 * rank if rank != 3 else 2,
+        question=("blind", "blind", "future", "target")[rank % 4],
+        token=tokens[here] if rank % 4 != 3 else 4_071,
+        piece=_TEXT[(rank + here) % len(_TEXT)],
+        credited_nats=credited,
+        answered_nats=credited + gap,
+        gap_nats=gap,
+        first=31_402_118 - 1_000 * rank - here if rank != 3 else 0,
+        tokens=tokens,
+        pieces=tuple(_TEXT[(rank + index) % len(_TEXT)] for index in range(len(tokens))),
+    )
+
+
+def _hostile_position() -> WorstPosition:
+    """The text around a position tries to get out, and what was credited was answered with probability 0."""
+    return WorstPosition(
+        position=len(HOSTILE) // 2,
+        question="blind",
+        token=8_191,
+        piece="\u202e<mark>" + "w" * 400,
+        credited_nats=0.0001,
+        answered_nats=None,
+        gap_nats=None,
+        first=0,
+        tokens=tuple(range(len(HOSTILE))),
+        pieces=HOSTILE,
     )
 
 

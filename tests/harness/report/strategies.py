@@ -1,4 +1,4 @@
-"""Random reports: any value that the model's types allow, in text that tries to get out."""
+"""Random reports and results: any value that the model's types allow, in text that tries to get out."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ import msgspec
 from hypothesis import strategies as st
 
 from harness.report.model import Report
-from tests.harness.report.samples import HOSTILE
+from harness.report.result import Result
+from tests.harness.report.sample_results import HOSTILE
 
 odd_text = st.one_of(
     st.sampled_from(
@@ -24,6 +25,7 @@ odd_text = st.one_of(
         st.sampled_from("\x00\x07\x1b\x7f\x9b\r\n\t<>&\"'`:#[]\u200b\u202e\u2028\ud800\u0301a "),
         max_size=30,
     ),
+    st.text(st.sampled_from("@#$:/*_[](){}<>`|\\\\~!&-+=^%,.;'\"1234abgh \nw\ufffe"), max_size=30),
 )
 finite = st.floats(allow_nan=False, allow_infinity=False)
 integers = st.one_of(st.integers(-3, 10**6), st.integers(), st.just(10**400))
@@ -112,3 +114,4 @@ def _record(kind: Any) -> st.SearchStrategy[Any]:
 
 
 reports: st.SearchStrategy[Report] = of(Report)
+results: st.SearchStrategy[Result] = of(Result)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 
+import msgspec
 import pytest
 
 from checks.contract import Status
@@ -83,6 +84,7 @@ def test_sections_of_a_whole_run() -> None:
         "Time",
         "Bytes",
         "What peeking could have gained",
+        "Worst challenged positions",
         "Loss over the stream",
         "Guarantees of this machine",
         "What was judged",
@@ -101,6 +103,23 @@ def test_what_was_not_measured_is_left_out_or_said() -> None:
     assert "did not get as far as a check" in render_html(samples.empty())
 
 
+def test_seeds_that_are_not_drawn_are_counted() -> None:
+    report = samples.passing()
+    assert "seeds are drawn" not in render_html(report)
+    seeds = tuple(msgspec.structs.replace(report.seeds[n % 3], seed=n) for n in range(20))
+    html = render_html(msgspec.structs.replace(report, seeds=seeds))
+    assert html.count("The first 6 of 20 seeds are drawn.") == 2
+    assert html.count("The first 12 of 20 seeds are drawn.") == 1
+
+
+def test_power_has_a_sentence() -> None:
+    text = inspected(render_html(samples.passing())).text
+    assert "Power: 256 questions meet, with 99% confidence, a taint of 1.8% of positions" in text
+    assert (
+        "Power: with this deviation, this many seeds show an improvement of more than 0.0" in text
+    )
+
+
 def test_an_artifact_over_the_cap_says_so_in_words() -> None:
     html = render_html(samples.passing())
     assert "over the cap" not in html
@@ -111,8 +130,6 @@ def test_an_artifact_over_the_cap_says_so_in_words() -> None:
         else f
         for f in report.findings
     ]
-    import msgspec
-
     over = render_html(msgspec.structs.replace(report, findings=tuple(smaller)))
     assert "over the cap" in over
 

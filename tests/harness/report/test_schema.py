@@ -6,10 +6,11 @@ import sys
 from pathlib import Path
 
 import jsonschema
-import msgspec
 import pytest
 
+from harness.errors import UsageError
 from harness.report import model, schema
+from harness.report.html_page import render_html
 from tests.harness.report import samples
 
 PUBLISHED = Path(__file__).parents[3] / "docs" / "schema" / "report-1.json"
@@ -61,6 +62,33 @@ def test_what_is_no_report_is_refused() -> None:
     [b"", b"{", b"[]", b'{"run_id": "\xff"}', b'{"findings": [{"evidence": {"a": ' + b"[" * 5000],
     ids=["nothing", "cut", "list", "not UTF-8", "nested"],
 )
-def test_what_cannot_be_read_is_a_decode_error(data: bytes) -> None:
-    with pytest.raises(msgspec.DecodeError):
-        model.decode(data)
+def test_what_cannot_be_read_is_said_in_a_sentence(data: bytes) -> None:
+    with pytest.raises(UsageError, match=r"here\.json: .*; give a file that harness wrote"):
+        model.decode(data, "here.json")
+
+
+def _as(version: str, **changes: object) -> bytes:
+    report = json.loads(model.encode(samples.passing()))
+    for seed in report["seeds"]:
+        if version == "1.0":
+            del seed["worst"]
+    return json.dumps({**report, "schema_version": version, **changes}).encode()
+
+
+def test_a_report_of_the_first_schema_is_still_read() -> None:
+    report = model.decode(_as("1.0"))
+    assert report.schema_version == "1.0"
+    assert [seed.worst for seed in report.seeds] == [(), (), ()]
+    assert report.seeds[0].curve == samples.passing().seeds[0].curve
+    assert "Worst challenged positions" not in render_html(report)
+
+
+@pytest.mark.parametrize("version", ["1.2", "2.0"])
+def test_a_newer_report_is_refused_by_its_version(version: str) -> None:
+    with pytest.raises(UsageError, match=f"schema {version} is newer than 1.1"):
+        model.decode(_as(version, later=True))
+
+
+def test_a_field_that_the_schema_does_not_have_is_refused() -> None:
+    with pytest.raises(UsageError, match="later"):
+        model.decode(_as("1.1", later=True))

@@ -12,7 +12,7 @@ def train() -> None:
     training = run.ready()  # the train clock starts here
     vocab = run.opening.vocab_size
     counts_VV = np.zeros((vocab, vocab), dtype=np.uint32)
-    for shard in training.shards:
+    for shard in () if training.fresh else training.shards:  # fresh: `harness check`, untrained
         tokens_T = shard.tokens()
         np.add.at(counts_VV, (tokens_T[:-1], tokens_T[1:]), 1)
     small_VV = np.minimum(counts_VV, 65535).astype(np.uint16)  # bytes are counted

@@ -1,0 +1,35 @@
+"""gate.size: a pull request is small enough to be judged, and to be read.
+
+The limits are those of the base. Bytes are of the contents that are added, before any compression of git's.
+
+Does not catch: contents that unpack to more.
+"""
+
+from __future__ import annotations
+
+from checks.contract import Finding, Status
+
+ID = "gate.size"
+
+
+def check(*, files: int, size_bytes: int | None, max_files: int, max_bytes: int) -> Finding:
+    """Say whether what is changed stays within `max_files` paths and `max_bytes` bytes.
+
+    `size_bytes` is None where nobody added it up, which is so only with too many files.
+    """
+    faults = []
+    if files > max_files:
+        faults.append(f"{files:,} paths are changed, more than {max_files:,}")
+    if size_bytes is not None and size_bytes > max_bytes:
+        faults.append(f"{size_bytes:,} bytes are added, more than {max_bytes:,}")
+    held = f"{files:,} path{'' if files == 1 else 's'} with {size_bytes or 0:,} bytes"
+    evidence = {"files": files, "max_files": max_files, "size_bytes": size_bytes}
+    return Finding(
+        id=ID,
+        status=Status.FAIL if faults else Status.PASS,
+        message="; ".join(faults) + "; nothing of it was judged" if faults else held,
+        measured=size_bytes,
+        limit=max_bytes,
+        unit="bytes",
+        evidence={**evidence, "max_bytes": max_bytes},
+    )
