@@ -12,18 +12,35 @@ from checks.contract import Finding, Status
 ID = "gate.size"
 
 
-def check(*, files: int, size_bytes: int | None, max_files: int, max_bytes: int) -> Finding:
-    """Say whether what is changed stays within `max_files` paths and `max_bytes` bytes.
+def check(
+    *,
+    folders: int,
+    files: int,
+    size_bytes: int | None,
+    max_folders: int,
+    max_files: int,
+    max_bytes: int,
+) -> Finding:
+    """Say whether no more is added than `max_folders` folders, `max_files` paths and `max_bytes` bytes.
 
     `size_bytes` is None where nobody added it up, which is so only with too many files.
     """
     faults = []
+    if folders > max_folders:
+        faults.append(f"{folders:,} folders are added, more than {max_folders:,}")
     if files > max_files:
         faults.append(f"{files:,} paths are changed, more than {max_files:,}")
     if size_bytes is not None and size_bytes > max_bytes:
         faults.append(f"{size_bytes:,} bytes are added, more than {max_bytes:,}")
     held = f"{files:,} path{'' if files == 1 else 's'} with {size_bytes or 0:,} bytes"
-    evidence = {"files": files, "max_files": max_files, "size_bytes": size_bytes}
+    evidence = {
+        "folders": folders,
+        "max_folders": max_folders,
+        "files": files,
+        "max_files": max_files,
+        "size_bytes": size_bytes,
+        "max_bytes": max_bytes,
+    }
     return Finding(
         id=ID,
         status=Status.FAIL if faults else Status.PASS,
@@ -31,5 +48,5 @@ def check(*, files: int, size_bytes: int | None, max_files: int, max_bytes: int)
         measured=size_bytes,
         limit=max_bytes,
         unit="bytes",
-        evidence={**evidence, "max_bytes": max_bytes},
+        evidence=evidence,
     )

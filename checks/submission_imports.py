@@ -43,7 +43,7 @@ def check(found: Imports) -> Finding:
         message=message,
         measured=len(broken),
         limit=0,
-        unit="imports",
+        unit="unresolved",
         evidence={
             "files": found.files,
             "modules": found.modules,

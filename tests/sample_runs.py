@@ -1,8 +1,8 @@
 """Runs to look at with `harness compare` and `harness board`: `python -m tests.sample_runs FOLDER`.
 
-Lays out FOLDER, judges three kinds of the forty-line bigram under `smoke`, with a baseline that each of them beats, and
-signs them: one trained on a quarter of the text, which the seed draws, one on half of it, and the second again with
-another prior. The figures of docs/compare.md and docs/board.md come from there.
+Lays out FOLDER, judges three kinds of the forty-line bigram under `smoke`, with a baseline that each of them
+beats, and signs them: one trained on a quarter of the text, which the seed draws, one on half of it, and the
+second again with another prior. The figures of docs/compare.md and docs/board.md come from there.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def rules(folder: Path) -> Path:
     assert nats in own
     (folder / "baselines").mkdir(parents=True)
     easy = own.replace(nats, "3.3, 3.301, 3.302, 3.303, 3.304").replace(
-        "reference without its mixer", "easy to beat"
+        "reference without its mixer", "a low bar"
     )
     (folder / "baselines" / "easy.toml").write_text(easy, "utf-8")
     path = folder / "easy.toml"

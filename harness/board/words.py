@@ -53,7 +53,8 @@ def sentences(board: Board) -> Iterator[str]:
     start = ""
     if board.bar is not None:
         mean = quantity(board.bar.nats_per_token_mean, "nats/token")
-        start = f"; the first had {board.bar.name} to beat, {mean} over {count(board.bar.seeds, 'seed')}"
+        seeds = count(board.bar.seeds, "seed")
+        start = f"; the first had to beat {board.bar.name}, {mean} over {seeds}"
     yield (
         f"A record beats, in order of date, the record before it: {TESTS[asked.test]}, one-sided, "
         f"p < {asked.alpha:g} for H0 “{null}”, {count(asked.min_seeds, 'seed')} or more{start}. "

@@ -37,8 +37,9 @@ def _complete(
 def explain(check: str | None, raw: bool, as_json: bool) -> int:
     """Print the page of CHECK: what it states, why, how it is measured, what to do about a FAIL.
 
-    CHECK is an id as reports have it: a check of a run or of published records, advice (source.*), or a
-    guarantee of the sandbox (sandbox.*). Without it, every id is listed with what it states.
+    CHECK is an id as reports have it: a check of a run, of a submission or of published records, advice
+    (source.*), a guarantee of the sandbox (sandbox.*), a finding of `harness verify`. Without it, every id is
+    listed with what it states.
     """
     from harness.report.rule_pages import explained, statements
 

@@ -64,14 +64,16 @@ def scope_of(
     if few:
         sizes = repository.sizes(c.blob for c in changes if c.mode in _REGULAR)
         total = sum(sizes[c.blob] for c in changes if c.mode in _REGULAR)
+    standing = repository.paths(base) | repository.paths(merge_base)
+    trespasses, units = divide(changes, settings.folders, standing)
     size = gate_size.check(
+        folders=len({unit.path for unit in units}),
         files=len(changes),
         size_bytes=total,
+        max_folders=settings.max_folders,
         max_files=settings.max_files,
         max_bytes=settings.max_bytes,
     )
-    standing = repository.paths(base) | repository.paths(merge_base)
-    trespasses, units = divide(changes, settings.folders, standing)
     scope = gate_scope.check(
         trespasses, added=[unit.name for unit in units], folders=settings.folders
     )

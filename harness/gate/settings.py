@@ -5,6 +5,7 @@
     ruleset = "parameter-golf"               # a shipped one, or a TOML file of the base
     baselines = ""                           # earlier records, a TOML file of the base; "" is the shipped one
     records_required = ["claims.score"]      # audit findings that must be PASS; any FAIL breaks in any case
+    max_folders = 4
     max_files = 1000
     max_bytes = 50000000
 
@@ -44,6 +45,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         "evidence.train",
         "evidence.bytes",
     )
+    max_folders: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 4
+    """Each submission among them takes minutes of the job."""
     max_files: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 1000
     max_bytes: Annotated[int, msgspec.Meta(ge=1, le=1 << 40)] = 50_000_000
 

@@ -131,4 +131,4 @@ def _text(folder: Path) -> str:
 def _without(folder: Path, sentence: str) -> str:
     """Return a sentence that names files as they stand in the folder: where it lies is of this machine."""
     shorter = sentence.removeprefix(f"{folder}: ")
-    return re.sub(rf"(?<![\w./-]){re.escape(str(folder))}/", "", shorter)
+    return re.sub(rf"(?<![\w./-]){re.escape(str(folder))}/", "", shorter)[:1000]

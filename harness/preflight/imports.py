@@ -25,6 +25,8 @@ from harness.preflight.view import SDK_NAMES, Found, Kind, View, views
 MAX_CHARACTERS = 20_000_000
 """Of all scripts of a submission together; what comes after is not read."""
 MAX_PROBLEMS = 1_000
+MAX_NAME = 200
+"""Characters of a name that a message quotes."""
 _LINE = re.compile(r"\(line (\d+)\)")
 _FILES = re.compile(r"(?<!\w)([A-Za-z_]\w*+)(?:\.(?:py|so|zip|c|cpp|pyx)\b|/__init__)")
 _WHY = {
@@ -143,7 +145,7 @@ class _Walk:
         unread = view.start.unread or self._begin()
         while self._sure or self._unsure:
             self._file(self._sure.popleft() if self._sure else self._unsure.popleft())
-        return Started(command=view.command, words=view.words, unread=unread)
+        return Started(command=view.command, words=view.words[:1000], unread=unread)
 
     def cuda(self) -> tuple[str, int] | None:
         """Return a place that speaks of CUDA, the first by name, or None."""
@@ -158,7 +160,7 @@ class _Walk:
         scripts = [self._texts.script(name) for name in self.read]
         changed = any(not isinstance(script, str) and script.changes_lookup for script in scripts)
         spoken_of = self._files_spoken_of()
-        for each in self._problems[:MAX_PROBLEMS]:
+        for each in self._problems:
             helped = bool(each.top) and (changed or each.top in spoken_of)
             if each.missing is not None:  # nothing but a copy in the folder can help
                 helped = changed and self._view.has_copy(each.top)
@@ -189,7 +191,8 @@ class _Walk:
             return ""
         found = view.find(start.module)
         if found.kind is Kind.PROVIDED:
-            return f"starts {start.module}, which is not the submission's own and is not read"
+            what = start.module[:MAX_NAME]
+            return f"starts {what}, which is not the submission's own and is not read"
         if found.kind is not Kind.OWN:
             if found.kind is Kind.LACKING:
                 self._note(at, line, start.module, found, sure=True)
@@ -208,7 +211,7 @@ class _Walk:
             ("score", False): "which is neither in the folder nor an output of training",
             ("score", True): "which is in the folder but not in artifact.code",
         }[self._view.command, in_folder]
-        message = f"starts {what}, {where}"
+        message = f"starts {what[:MAX_NAME]}, {where}"
         self._problems.append(_Problem(file=FILE_NAME, line=line, message=message, sure=True))
 
     # --- from file to file ---
@@ -298,7 +301,7 @@ class _Walk:
     # --- what is not there ---
 
     def _note(self, visit: _Visit, line: int, module: str, found: Found, *, sure: bool) -> None:
-        missing = found.missing
+        missing, module = found.missing, module[:MAX_NAME]
         if missing is not None:
             words = _lacking(module, missing, found.certain_of)
         else:
@@ -316,6 +319,8 @@ class _Walk:
         top: str = "",
         missing: Missing | None = None,
     ) -> None:
+        if len(self._problems) >= MAX_PROBLEMS:
+            return
         name = self._view.laid.get(visit.place, visit.place)
         self._problems.append(
             _Problem(file=name, line=line, message=message, sure=sure, top=top, missing=missing)

@@ -45,7 +45,8 @@ def start_of(command: Sequence[str]) -> Start:
     if name == "torchrun":
         return _launched(words, "torch.distributed.run")
     if not _PYTHON.fullmatch(name):
-        return Start(unread=f"starts {program}, which is not Python; what it imports is not read")
+        what = program[:200]
+        return Start(unread=f"starts {what}, which is not Python; what it imports is not read")
     return _python(words)
 
 
@@ -94,7 +95,7 @@ def _file(word: str) -> Start:
     if word == "-":
         return Start(unread="starts Python on its standard input, which is not read")
     if PurePosixPath(word).is_absolute():
-        return Start(unread=f"starts {word}, which is not a file of the submission")
+        return Start(unread=f"starts {word[:200]}, which is not a file of the submission")
     return Start(file=word)
 
 

@@ -141,7 +141,7 @@ class _Trial:
             verdict=verdict,
             message=message,
             judgements=tuple(self.judgements),
-            notes=tuple(self.notes),
+            notes=self._shown_notes(),
             not_checked=untold(self.asked, tried, session),
             facts=facts(self.asked, read, session, self.watch.elapsed_s, kept=self.kept),
         )
@@ -224,6 +224,7 @@ class _Trial:
         )
         if self.kept:
             keep_report(session)
+            remove(self.place / "copy")  # the run has its own
         return session
 
     def _circumstances(self, scanned: Scan, data: Dataset, *, foreign: bool) -> Circumstances:
@@ -257,9 +258,14 @@ class _Trial:
         )
 
     def _note(self, check: str, message: str, file: str, line: int) -> None:
-        if len(self.notes) < MOST_NOTES:
-            place = Place(file=file, line=line or None)
-            self.notes.append(Note(id=check, message=message, place=place))
+        place = Place(file=file, line=line or None)
+        self.notes.append(Note(id=check, message=message, place=place))
+
+    def _shown_notes(self) -> tuple[Note, ...]:
+        shown, rest = self.notes[:MOST_NOTES], self.notes[MOST_NOTES:]
+        if rest:
+            shown = [*shown, Note(id=rest[0].id, message=f"{len(rest)} more notes are left out")]
+        return tuple(shown)
 
 
 def _wants_gpu(read: Folder) -> bool:

@@ -64,7 +64,7 @@ def _untold(asked: Asked, tried: Tried, session: Session | None) -> Iterator[Not
     if tried.why_not:
         yield NotChecked(
             what="what a whole judged session shows",
-            why=f"there was none: {tried.why_not}",
+            why=tried.why_not,
             command=asked.check(),
         )
     yield NotChecked(

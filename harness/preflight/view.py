@@ -50,6 +50,8 @@ class Found:
     contents."""
     last: str = ""
     """The place of the module itself; "" for a bare folder, or what somebody else provides."""
+    bare: bool = False
+    """Whether the top of its name is a folder without an __init__.py."""
     missing: Missing | None = None
     certain_of: bool = True
     """Whether the missing package is known to bring it."""
@@ -85,17 +87,18 @@ class View:
     def find(self, dotted: str) -> Found:
         """Return where an absolute import finds a module."""
         top = dotted.partition(".")[0]
-        own = self._own(self._files, dotted, self.laid, self._roots)
         if top in sys.builtin_module_names:
             return Found(kind=Kind.PROVIDED)
-        if own is not None and own.kind is Kind.OWN and (own.runs or own.last):
+        own = self._own(self._files, dotted, self.laid, self._roots)
+        if own is not None and own.kind is Kind.OWN and not own.bare:
             return own
-        # A folder without an __init__.py is found only where nothing else of that name is.
         provided = self._provided(top, dotted)
-        if own is None and provided.kind is not Kind.NOWHERE:
+        is_known = provided.kind in (Kind.PROVIDED, Kind.JUDGES, Kind.LACKING)
+        # A folder without an __init__.py is found only where nothing else of that name is.
+        if (own is None or own.bare) and is_known and provided.certain_of:
             return provided
         if own is not None and own.kind is Kind.OWN:
-            return own if provided.kind is Kind.NOWHERE else provided
+            return own
         for kind, files, laid, roots in (
             (Kind.LEFT_OUT, self._all, self.whole, self._roots),
             (Kind.UNSEEN, self._files, self.laid, self._beside),
@@ -131,19 +134,23 @@ class View:
     ) -> Found | None:
         """Look among files; None where the top of the name is not there at all."""
         parts = dotted.split(".")
-        for root in roots:
-            if files.module(root, parts[0]) is None:
-                continue
-            runs: list[tuple[str, str]] = []
-            place: str | None = ""
-            for count in range(1, len(parts) + 1):
-                place = files.module(root, ".".join(parts[:count]))
-                if place is None:
-                    return Found(kind=Kind.INCOMPLETE, runs=tuple(runs))
-                if place in laid and place.endswith(".py"):
-                    runs.append((place, ".".join(parts[:count])))
-            return Found(kind=Kind.OWN, runs=tuple(runs), last=place or "")
-        return None
+        tops = [(root, files.module(root, parts[0])) for root in roots]
+        root, first = min(
+            ((root, place) for root, place in tops if place is not None),
+            key=lambda found: not found[1],  # bare folders last
+            default=("", None),
+        )
+        if first is None:
+            return None
+        runs: list[tuple[str, str]] = []
+        place: str | None = ""
+        for count in range(1, len(parts) + 1):
+            place = files.module(root, ".".join(parts[:count]))
+            if place is None:
+                return Found(kind=Kind.INCOMPLETE, runs=tuple(runs), bare=not first)
+            if place in laid and place.endswith(".py"):
+                runs.append((place, ".".join(parts[:count])))
+        return Found(kind=Kind.OWN, runs=tuple(runs), last=place or "", bare=not first)
 
 
 def views(manifest: Manifest, names: frozenset[str], available: Provided) -> tuple[View, View]:

@@ -18,6 +18,14 @@ GUARANTEES = {
     "environment": "what can be imported is what the ruleset allows, and is what it was",
 }
 """What a `sandbox.*` finding is about; they have no page each, but one together, docs/sandbox.md."""
+VERIFIED = {
+    "schema": "report.json can be read",
+    "signature": "one of the keys given signed the attestation",
+    "statement": "report.json and its evidence are the files that the statement names",
+    "evidence": "rules, code, sealed artifacts, nats and answers agree with each other",
+    "regrade": "report.json is what its evidence gives",
+}
+"""What `harness verify` finds; likewise, in docs/attest.md."""
 
 _ID = r"[a-z]+\.[a-z_]+"
 _ROW = re.compile(rf"^\| \[({_ID})\]\(\1\.md\) \| (.+?) \|", re.MULTILINE)
@@ -41,16 +49,18 @@ def pages() -> list[str]:
 
 
 def explained(check: str) -> str | None:
-    """Return the page of a check, or what there is to say of a guarantee (`sandbox.*`), or None."""
+    """Return the page of a check, or what there is to say of `sandbox.*` and `verify.*`, or None."""
     found = page(check)
-    if found is not None or not check.startswith("sandbox."):
-        return found
-    states = GUARANTEES.get(check.removeprefix("sandbox."))
-    return None if states is None else _about_guarantee(check, states)
+    group, _, name = check.partition(".")
+    if found is None and group == "sandbox" and name in GUARANTEES:
+        return _about_guarantee(name)
+    if found is None and group == "verify" and name in VERIFIED:
+        return _about_verified(name)
+    return found
 
 
 def statements() -> dict[str, str]:
-    """Return what each id states, in a line: checks as docs/rules/README.md orders them, then guarantees."""
+    """Return what each id states, in a line: checks as docs/rules/README.md orders them, then the rest."""
     try:
         index = (_folder() / "README.md").read_text("utf-8")
     except OSError:
@@ -58,17 +68,26 @@ def statements() -> dict[str, str]:
     known = set(pages())
     listed = {row[1]: row[2] for row in _ROW.finditer(index) if row[1] in known}
     others = {check: "" for check in sorted(known - set(listed))}
-    return listed | others | {f"sandbox.{name}": says for name, says in GUARANTEES.items()}
+    held = {f"sandbox.{name}": says for name, says in GUARANTEES.items()}
+    return listed | others | held | {f"verify.{name}": says for name, says in VERIFIED.items()}
 
 
-def _about_guarantee(check: str, states: str) -> str:
-    name = check.removeprefix("sandbox.")
+def _about_guarantee(name: str) -> str:
     return (
-        f"# `{check}`\n\n"
-        f"**States.** {states[:1].upper()}{states[1:]}.\n\n"
-        f"A guarantee of the sandbox, not a rule for the submission: `{check}` is an ERROR where a ruleset\n"
+        f"# `sandbox.{name}`\n\n"
+        f"**States** that {GUARANTEES[name]}.\n\n"
+        f"A guarantee of the sandbox, no rule for the submission: this is an ERROR where a ruleset\n"
         f"requires `{name}` and this machine does not enforce it. `harness doctor` says what is held here\n"
         "and how to get what is missing; docs/sandbox.md says what each level holds.\n"
+    )
+
+
+def _about_verified(name: str) -> str:
+    return (
+        f"# `verify.{name}`\n\n"
+        f"**States** that {VERIFIED[name]}.\n\n"
+        "A finding of `harness verify`, about a report and not about a submission; docs/attest.md says what\n"
+        "each answer means.\n"
     )
 
 

@@ -2,10 +2,11 @@
 
     python -m tests.benchmarks.check [SUBMISSION ...] [--repeats 5] [--json]
 
-Without a SUBMISSION, the reference and the bigram of tests/submissions, on the embedded corpus with the ruleset
-`smoke`. Runs the command as a user does, standard output and error to files, and prints medians: seconds from its
-start to its end, processor seconds of it and all of its processes, and the largest resident set among them. The
-load beside says how far the machine was its own. A command that does not pass ends the benchmark with status 1.
+Without a SUBMISSION, the reference and the bigram of tests/submissions, on the embedded corpus with the
+ruleset `smoke`. Runs the command as a user does, standard output and error to files, and prints medians:
+seconds from its start to its end, processor seconds of it and all of its processes, and the largest resident
+set among them. The load beside says how far the machine was its own. A command that does not pass ends the
+benchmark with status 1.
 """
 
 from __future__ import annotations

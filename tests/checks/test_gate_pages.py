@@ -39,6 +39,17 @@ class Theirs:
     command, commits = "gate", Commits(base="1" * 40, merge_base="1" * 40, head="2" * 40)
 
 
+def sized(folders, files, size_bytes, most=(4, 1000, 10)):
+    return gate_size.check(
+        folders=folders,
+        files=files,
+        size_bytes=size_bytes,
+        max_folders=most[0],
+        max_files=most[1],
+        max_bytes=most[2],
+    )
+
+
 def examples(tmp_path):
     with pytest.raises(Exception, match="no result") as missing:
         _read(tmp_path / "none")
@@ -57,7 +68,7 @@ def examples(tmp_path):
         ("gate.scope", scoped()),
         (
             "gate.size",
-            gate_size.check(files=5002, size_bytes=None, max_files=1000, max_bytes=1).message,
+            sized(1, 5002, None).message,
         ),
         ("gate.result", str(missing.value)),
         ("gate.result", _problem(Asked, Theirs)),
@@ -105,14 +116,10 @@ def test_a_scope_names_five_paths_and_counts_the_rest():
 
 
 def test_the_size_is_exact():
-    def status(files, size_bytes):
-        return str(
-            gate_size.check(files=files, size_bytes=size_bytes, max_files=3, max_bytes=10).status
-        )
+    def status(*asked):
+        return str(sized(*asked, most=(2, 3, 10)).status)
 
-    assert (status(3, 10), status(4, 10), status(3, 11), status(4, None)) == (
-        "PASS",
-        "FAIL",
-        "FAIL",
-        "FAIL",
-    )
+    assert status(2, 3, 10) == "PASS"
+    assert [status(3, 3, 10), status(2, 4, 10), status(2, 3, 11), status(2, 4, None)] == [
+        "FAIL"
+    ] * 4

@@ -45,6 +45,20 @@ def test_commands_come_from_the_table():
     assert "--version" in offered("--")
 
 
+@pytest.mark.parametrize("name", ["board", "compare", "completion", "explain"])
+def test_help_loads_none_of_the_heavy_packages(name):
+    done = subprocess.run(
+        [sys.executable, "-c", LOADED + "from harness.cli import main; main()", name, "--help"],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=environment(),
+        timeout=60,
+    )
+    assert done.stdout.startswith("Usage: ")
+    assert not {module.split(".")[0] for module in done.stderr.split()} & HEAVY
+
+
 def test_options_and_choices_of_a_command():
     assert set(offered("compare", "--")) == {"--data", "--format", "--json", "--help"}
     assert offered("board", "--format", "") == ["text", "json", "markdown", "html"]

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import checks
+from harness.attest import verification
 from harness.audit.source import IDS
 from harness.commands.explain import SCHEMA_VERSION
 from harness.errors import EXIT_PASS
@@ -21,9 +22,14 @@ ALL = sorted(path.stem for path in PAGES.glob("*.*.md"))
 
 def test_every_id_of_a_report_can_be_explained():
     known = rule_pages.statements()
-    assert set(ALL) == set(rule_pages.pages()) == {c for c in known if not c.startswith("sandbox.")}
+    others = [c for c in known if c.startswith(("sandbox.", "verify."))]
+    assert set(ALL) == set(rule_pages.pages()) == set(known) - set(others)
     assert set(checks.ORDER) | set(IDS) <= set(known)
-    assert [c for c in known if c.startswith("sandbox.")] == [f"sandbox.{name}" for name in KNOWN]
+    assert others == [
+        *(f"sandbox.{name}" for name in KNOWN),
+        *(verification.SCHEMA, verification.SIGNATURE, verification.STATEMENT),
+        *(verification.EVIDENCE, verification.REGRADE),
+    ]
     for check, says in known.items():
         assert says, f"docs/rules/README.md has no line for {check}"
         page = rule_pages.explained(check)
@@ -70,6 +76,7 @@ def test_a_guarantee_is_explained_in_short(desk):
     out = desk("explain", "sandbox.network")[1]
     assert "harness doctor" in out
     assert "docs/sandbox.md" in out
+    assert "docs/attest.md" in desk("explain", "verify.regrade")[1]
 
 
 @pytest.mark.parametrize(
@@ -77,7 +84,7 @@ def test_a_guarantee_is_explained_in_short(desk):
     [
         ("norm.sums", "did you mean norm.sum?"),
         ("stats_margin", "did you mean stats.margin"),
-        ("network", "sandbox.network"),
+        ("network", "source.network or sandbox.network"),
         ("zzz", "`harness explain` lists them all"),
         ("\x1b[31m" + "x" * 500, "lists them all"),
         ("", "lists them all"),

@@ -75,8 +75,15 @@ def test_the_surface_is_frozen():
         "Opening": ["phase", "vocab_size", "block_tokens", "tokens", "seed"],
         "TrainFile": ["name", "descriptor", "size_bytes"],
         "Training": [
-                "shards", "tokenizer", "out", "seed", "train_s", "deadline_s", "cap_bytes", "fresh",
-            ],
+            "shards",
+            "tokenizer",
+            "out",
+            "seed",
+            "train_s",
+            "deadline_s",
+            "cap_bytes",
+            "fresh",
+        ],
     }
 
 

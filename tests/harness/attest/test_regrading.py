@@ -139,6 +139,20 @@ def is_tiny(value) -> bool:
     return isinstance(value, float) and abs(value) <= regrading.ABS_TOL
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "equal"),
+    [
+        (1, 1.0, True),
+        (1, True, False),
+        (0, None, False),
+        ("1", 1, False),
+        (2**60, 2**60 + 1, False),
+    ],
+)
+def test_values_of_other_kinds_are_other_values(one, other, equal):
+    assert (regrading.exact_differences({"a": [one]}, {"a": [other]}) == []) == equal
+
+
 @pytest.mark.parametrize(("factor", "equal"), [(1 + 1e-12, True), (1 + 1e-6, False)])
 def test_a_last_bit_of_arithmetic_is_no_difference_and_more_is(copied, factor, equal):
     def change(report):

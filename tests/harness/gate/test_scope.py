@@ -138,6 +138,19 @@ def test_five_thousand_files_are_one_sentence_and_nothing_is_judged(pulls):
     )
 
 
+def test_each_folder_takes_its_time_so_there_are_few(pulls):
+    files = {f"submissions/m{n}/submission.toml": b"" for n in range(5)}
+    scope = look(pulls, files)
+    assert scope.findings[1].message.startswith("5 folders are added, more than 4; nothing")
+    assert scope.units == ()
+    both = {
+        f"records/m{n}/{mark}": b""
+        for n in range(4)
+        for mark in ("submission.toml", "submission.json")
+    }
+    assert len(look(pulls, both).units) == 8  # four folders, each of them both
+
+
 def test_bytes_are_those_of_the_contents(pulls):
     settings = Settings(max_bytes=1000)
     big = {**NEW, "submissions/mine/w.bin": b"\0" * 998}

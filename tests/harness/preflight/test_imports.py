@@ -170,6 +170,12 @@ def test_a_folder_gives_way_to_a_package_of_the_same_name(tmp_path):
     assert status == "NOT-RUN"
     assert "pip install 'datasets'" in message
     assert judged(tmp_path, files, code=["train.py", "datasets/notes.txt"])[0] == "PASS"
+    files = {
+        "train.py": "import json.decoder\nfrom os import path",
+        "json/a.txt": "",
+        "os/b.txt": "",
+    }
+    assert judged(tmp_path, files)[0] == "PASS"
 
 
 def test_its_own_file_comes_before_python_s(tmp_path):
@@ -287,6 +293,10 @@ def test_nobody_knows_what_a_package_that_is_not_installed_brings(tmp_path):
     status, message, _ = judged(tmp_path, {"train.py": "import tiny"}, available=available)
     assert status == "NOT-RUN"
     assert "imports tiny which may come with vast" in message
+    # What lies in the folder was meant, and is not in the artifact.
+    files = {"train.py": "", "score.py": "import tiny", "tiny.py": ""}
+    given = {"score": "score.py", "code": ["score.py"], "available": available}
+    assert judged(tmp_path, files, **given)[0] == "FAIL"
 
 
 def test_a_copy_in_the_folder_may_serve(tmp_path):
@@ -321,6 +331,13 @@ def test_what_may_be_is_advice(tmp_path, text):
     status, _, advice = judged(tmp_path, {"train.py": text})
     assert status == "PASS"
     assert advice
+
+
+def test_what_one_command_may_reach_and_the_other_does_is_certain(tmp_path):
+    files = {"train.py": "def f():\n    import part", "part.py": "import gone"}
+    status, message, advice = judged(tmp_path, files, score="part.py")
+    assert (status, advice) == ("FAIL", [])
+    assert message.startswith("part.py:1: score imports gone")
 
 
 def test_what_is_reached_only_perhaps_is_advice_too(tmp_path):
@@ -359,6 +376,9 @@ def test_its_own_path_of_modules(tmp_path):
     assert judged(tmp_path, files)[0] == "FAIL"
     env = 'env = { PYTHONPATH = "./lib:/opt" }'
     assert judged(tmp_path, files, env=env, score="lib/helper.py")[0] == "PASS"
+    files = {"train.py": "import helper", "helper/notes.txt": "", "lib/helper.py": "import gone"}
+    given = {"env": env, "score": "lib/helper.py", "code": ["lib/helper.py"]}
+    assert judged(tmp_path, files, **given)[1].startswith("lib/helper.py:1: train imports gone")
 
 
 def test_a_file_that_speaks_of_cuda_is_named(tmp_path):

@@ -97,12 +97,14 @@ def test_what_missing_packages_would_be_imported_as():
         packages=(),
         missing=(
             missing("flash-attn", "flash-attn>=2.8"),
+            missing("flash-attn-4"),
             missing("scikit-learn"),
             missing("torch", "torch>=2.11", state="wrong version", version="2.0"),
         ),
     )
     found = provided(pinned, ("native",))
-    assert found.missing["flash_attn"].name == "flash-attn"
+    assert found.missing["flash_attn"].name == "flash-attn"  # the first of two
+    assert found.missing["cutlass"].name == "flash-attn-4"
     assert found.missing["einops"].name == "flash-attn"  # which draws it in
     assert found.missing["torch"].name == "torch"  # its own name comes before what others draw in
     assert found.missing["sklearn"].name == "scikit-learn"

@@ -39,6 +39,13 @@ def quick(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
+def with_numpy(tmp_path_factory):
+    """One round of enough questions for what peeks everywhere."""
+    place = tmp_path_factory.mktemp("rules")
+    return ruleset.load(str(mini_rules(place, packages='["numpy>=2"]', blind=64)))
+
+
+@pytest.fixture(scope="module")
 def tried(survey, tiny_data):
     """Try a submission; every option has a default."""
 
@@ -112,7 +119,7 @@ def test_the_run_is_kept_and_is_no_contest_s(honest, tiny_data):
     assert report.ruleset.name == "trial of quick"
     assert (folder / "report.html").exists()
     assert Run(folder).data.val.tokens == tiny_data.val.tokens
-    assert not (kept / "corpus").exists()
+    assert {path.name for path in kept.iterdir()} == {"data", folder.name}
 
 
 def test_untrained_is_untrained(honest):
@@ -140,11 +147,11 @@ def test_the_entry_can_be_stored(honest):
     assert decode(encode(result), "x").entries == (entry,)
 
 
-def test_what_training_left_can_be_given(tried, quick, honest, tmp_path):
+def test_what_training_left_can_be_given(tried, quick, with_numpy, honest, tmp_path):
     _, kept = honest
     (sealed,) = kept.glob("*/seeds/1/sealed")
     mine = bigram(tmp_path / "mine")
-    entry = tried(mine, artifact=sealed)
+    entry = tried(mine, with_numpy, artifact=sealed)
     assert entry.verdict is Status.PASS, entry.judgements
     assert "setup" in entry.facts["time"]
     assert "train" not in entry.facts["time"]
@@ -165,11 +172,11 @@ def test_what_training_left_can_be_given(tried, quick, honest, tmp_path):
         ("crashes_in_setup", "time.setup"),
     ],
 )
-def test_an_attack_is_found_and_its_twin_passes(tried, attack, caught_by):
-    entry = tried(ATTACKS / attack / "cheat")
+def test_an_attack_is_found_and_its_twin_passes(tried, with_numpy, attack, caught_by):
+    entry = tried(ATTACKS / attack / "cheat", with_numpy)
     assert entry.verdict is Status.FAIL
     assert caught_by in failed(entry)
-    assert tried(ATTACKS / attack / "honest").verdict is Status.PASS
+    assert tried(ATTACKS / attack / "honest", with_numpy).verdict is Status.PASS
 
 
 def test_code_over_the_cap_is_found_without_weights(tried, quick, tmp_path):
@@ -228,6 +235,16 @@ def test_a_link_in_the_code(tried, quick, tmp_path):
     assert [(note.id, note.place.file) for note in entry.notes] == [
         ("submission.files", "notes.txt")
     ]
+
+
+def test_notes_are_counted_where_there_are_many(tried, quick, tmp_path):
+    mine = uniform(tmp_path / "mine")
+    for number in range(25):
+        (mine / f"link{number}").symlink_to("uniform.py")
+    entry = tried(mine, quick)
+    assert entry.verdict is Status.PASS
+    assert len(entry.notes) == 21
+    assert entry.notes[-1].message == "5 more notes are left out"
 
 
 def test_a_manifest_that_cannot_be_used_is_a_finding_with_a_line(tried, quick, tmp_path):

@@ -174,7 +174,7 @@ def hostile() -> Result:
     """Every word is one of HOSTILE."""
     entries = []
     for index, text in enumerate(HOSTILE):
-        other = HOSTILE[(index * 5 + 3) % len(HOSTILE)]
+        other = HOSTILE[(index * 7 + 3) % len(HOSTILE)]
         statuses = list(Status)
         judgements = [
             Judgement(
