@@ -5,6 +5,7 @@
     │   ├── ManifestError        exit 2: submission.toml
     │   ├── RulesetError         exit 2: a ruleset or baseline file
     │   └── DataError            exit 2: a data folder, a shard, a tokenizer, a text
+    │       └── DataElsewhere    exit 2: a run's data, which are not where they were
     └── JudgeError               exit 3: the judge or the machine failed
 
 A submission that is bad raises nothing: it earns a finding. `ProtocolBreach` (harness.session) is caught by
@@ -41,6 +42,10 @@ class RulesetError(UsageError):
 
 class DataError(UsageError):
     """A data folder, shard, tokenizer or text is not as it should be."""
+
+
+class DataElsewhere(DataError):
+    """The data of a run are not where they were, and nobody said where they are."""
 
 
 class JudgeError(HarnessError):

@@ -24,7 +24,13 @@ from harness import __version__, verdict
 from harness.attest import evidence
 from harness.data.record import FILE_NAME
 from harness.data.synthetic import VERSION
-from harness.errors import EXIT_JUDGE, EXIT_RULE_BROKEN, DataError, JudgeError, UsageError
+from harness.errors import (
+    EXIT_JUDGE,
+    EXIT_RULE_BROKEN,
+    DataElsewhere,
+    JudgeError,
+    UsageError,
+)
 from harness.report.model import SCHEMA_VERSION, Report, encode
 from harness.report.versions import read_versioned
 from harness.run import Plan, Run, read_plan
@@ -38,10 +44,6 @@ MAX_SEEDS = 10_000
 PIECES = "seeds[].worst[].pieces"
 REL_TOL, ABS_TOL = 1e-9, 1e-12
 _MISSING = object()
-
-
-class DataElsewhere(DataError):
-    """The data of a run are not where they were, and nobody said where they are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,6 @@ from checks.contract import Finding, Status
 from harness.attest import evidence, signing, statement
 from harness.attest.regrading import (
     REPORT,
-    DataElsewhere,
     Difference,
     Regraded,
     Stored,
@@ -27,7 +26,14 @@ from harness.attest.regrading import (
     read_report,
     regrade,
 )
-from harness.errors import EXIT_JUDGE, EXIT_PASS, EXIT_RULE_BROKEN, JudgeError, UsageError
+from harness.errors import (
+    EXIT_JUDGE,
+    EXIT_PASS,
+    EXIT_RULE_BROKEN,
+    DataElsewhere,
+    JudgeError,
+    UsageError,
+)
 from harness.report.model import Report
 
 ATTESTATION = "attestation.dsse.json"

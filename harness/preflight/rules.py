@@ -19,7 +19,7 @@ TRAIN_S = 20.0
 TRAIN_GRACE_S = 40.0
 """More, for exports that take longer than that; how long training takes is not judged."""
 CHALLENGE_S = 120.0
-MOST = {"blind": 256, "future": 8, "target": 16, "target_tokens": 8, "target_whole": 8, "repeat": 4}
+MOST = {"blind": 256, "future": 8, "target": 8, "target_tokens": 8, "target_whole": 8, "repeat": 4}
 """Questions of one round, at most; as many rounds as the contest's ruleset has, while the budget lasts."""
 NOT_JUDGED = frozenset({"time.train", "stats.margin"})
 """Checks that a trial has nothing to show for."""

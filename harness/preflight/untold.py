@@ -42,17 +42,22 @@ class Asked:
     def run(self, *, seeds: str = "") -> str:
         """Return the command of a run that counts."""
         chosen = f" --seeds {seeds}" if seeds else ""
-        data = " --data DATA" if self.own_data or not self._is_embedded else ""
-        return f"harness run {shlex.quote(self.name)}{chosen} --ruleset {self.named}{data}"
+        return f"harness run {shlex.quote(self.name)}{chosen} --ruleset {self.named}{self._data}"
 
-    def check(self, options: str = "") -> str:
-        """Return the command of another trial."""
+    def check(self) -> str:
+        """Return the command of this trial again."""
         data = " --data DATA" if self.own_data else ""
-        return f"harness check {shlex.quote(self.name)} --ruleset {self.named}{data}{options}"
+        return f"harness check {shlex.quote(self.name)} --ruleset {self.named}{data}"
+
+    def check_weights(self) -> str:
+        """Return the command of a trial of trained weights, on data of the tokenizer that they know."""
+        command = f"harness check {shlex.quote(self.name)} --ruleset {self.named}{self._data}"
+        return f"{command} --artifact FOLDER"
 
     @property
-    def _is_embedded(self) -> bool:
-        return self.rules.ruleset.data.name == "synthetic-1"
+    def _data(self) -> str:
+        is_embedded = self.rules.ruleset.data.name == "synthetic-1"
+        return " --data DATA" if self.own_data or not is_embedded else ""
 
 
 def untold(asked: Asked, tried: Tried, session: Session | None) -> tuple[NotChecked, ...]:
@@ -81,7 +86,7 @@ def _untold(asked: Asked, tried: Tried, session: Session | None) -> Iterator[Not
         yield NotChecked(
             what="trained weights: their bytes and what the scorer does with them",
             why="the artifact was untrained; trained weights may compress worse",
-            command=asked.check(" --artifact FOLDER"),
+            command=asked.check_weights(),
         )
     yield NotChecked(
         what="the whole validation text, and the time that scoring it takes",

@@ -1,8 +1,8 @@
 """A result as annotations of a pull request: workflow commands of GitHub Actions, to be printed.
 
-GitHub shows ten of each level for a step, so the worst come first, and the tenth says how many are
-left. The escapes are those of GitHub's own toolkit (actions/toolkit, packages/core): %, CR and LF in a message, and
-: and , in a property as well.
+GitHub shows ten of each level for a step, so the worst come first, and the tenth says how many are left. The
+escapes are those of GitHub's own toolkit (actions/toolkit, packages/core): %, CR and LF in a message, and in
+a property : and , as well.
 """
 
 from __future__ import annotations

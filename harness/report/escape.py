@@ -71,9 +71,9 @@ def for_markdown(text: str, limit: int | None = None) -> str:
 
     It becomes no link, mention, reference, image, element, heading, list, table, code, formula or emoji. What
     is looked for after the parsing is taken out of its word by a <span>, as GitHub advises for its formulas:
-    a backslash before @ does not keep anybody from being notified (github/markup, issue 1168). What may be the
-    id of a commit is shown as code, which is not looked at. `limit` is in
-    characters of the text; one of them becomes up to 14 bytes.
+    a backslash before @ does not keep anybody from being notified (github/markup, issue 1168). What may be
+    the id of a commit is shown as code, which is not looked at. `limit` is in characters of the text; one of
+    them becomes up to 14 bytes.
     """
     shown = _MARKUP.sub(_unmarked, visible(text, limit))
     start = _LINE_START.match(shown)

@@ -38,7 +38,7 @@ class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
 
 class Place(_Part, frozen=True, kw_only=True):
-    """Where something stands: a file relative to the repository, or to what was judged; lines count from 1."""
+    """Where something stands: a file relative to the repository, or to what was judged; lines from 1."""
 
     file: str
     line: int | None = None

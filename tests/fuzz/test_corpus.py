@@ -148,7 +148,8 @@ BROKEN = [
     ("published", "harness.audit.json_lines._shown", lambda text: text, UnicodeEncodeError),
     ("published", "harness.audit.json_lines.MAX_DEPTH", 99, AssertionError),
     ("published", "harness.audit.log.MAX_SCORES", 1 << 30, AssertionError),
-    ("report", "harness.report.model.UnicodeDecodeError", KeyError, UnicodeDecodeError),
+    ("report", "harness.report.versions.UnicodeDecodeError", KeyError, UnicodeDecodeError),
+    ("result", "harness.report.versions.UnicodeDecodeError", KeyError, UnicodeDecodeError),
 ]
 
 

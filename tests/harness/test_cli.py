@@ -163,6 +163,7 @@ def test_every_error_has_an_exit_code_of_its_own_kind():
         "ManifestError": 2,
         "RulesetError": 2,
         "DataError": 2,
+        "DataElsewhere": 2,
     }
 
 

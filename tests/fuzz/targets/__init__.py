@@ -19,6 +19,7 @@ NAMES = (
     "published",
     "records",
     "report",
+    "result",
     "ruleset",
     "sdk_frames",
     "shard",

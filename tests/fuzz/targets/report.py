@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from checks.contract import Finding, PhaseTime
+from harness.errors import UsageError
 from harness.report import model
 
 STRUCTS = (model.Report, model.SeedResult, model.Guarantee, model.ArtifactFile, model.Machine)
@@ -18,7 +17,7 @@ WORDS = (
 def one(data: bytes) -> bool:
     try:
         report = model.decode(data)
-    except (msgspec.ValidationError, msgspec.DecodeError):
+    except UsageError:
         return False
     encoded = model.encode(report)
     again = model.decode(encoded)

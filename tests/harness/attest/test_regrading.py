@@ -14,9 +14,9 @@ import harness
 from checks.contract import Status
 from harness import machine, verdict
 from harness.attest import regrading
-from harness.attest.regrading import DataElsewhere, regrade
+from harness.attest.regrading import regrade
 from harness.data import embedded
-from harness.errors import DataError, JudgeError, UsageError
+from harness.errors import DataElsewhere, DataError, JudgeError, UsageError
 from harness.report.model import SCHEMA_VERSION
 from harness.selftest import tiny
 from tests.harness.attest.conftest import write_report
