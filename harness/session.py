@@ -220,7 +220,8 @@ class ScorerSession:
         """
         self.channel.send(Kind.PREDICT, _bytes(prefix_m))
         self.channel.receive(Kind.LOGPROBS, _bytes(self._row_V))
-        row_V = self._row_V.astype(np.float64)
+        with np.errstate(invalid="ignore"):  # of a NaN that signals, which is refused below
+            row_V = self._row_V.astype(np.float64)
         bad = np.flatnonzero(~(row_V <= 1e-3))
         if bad.size:
             raise self.channel.breach(

@@ -174,6 +174,19 @@ def test_a_row_with_a_value_that_is_no_log_probability_is_refused(bad, value):
         session(channel, 4).predict(np.array([1], dtype=np.uint32))
 
 
+@pytest.mark.parametrize("bits", [0xFF800001, 0x7F800001, 0xFFC00000])
+def test_a_nan_that_signals_is_refused_like_any_other(bits):
+    row_V = np.full(16, -1.0, dtype="<f4")
+    row_V.view("<u4")[5] = bits
+
+    def script(sock):
+        read_frame(sock)
+        sock.sendall(frame(Kind.LOGPROBS, row_V.tobytes()))
+
+    with talking_to(script) as channel, pytest.raises(ProtocolBreach, match="nan for token 5;"):
+        session(channel, 4).predict(np.array([1], dtype=np.uint32))
+
+
 def test_a_row_may_hold_zeros_of_probability_and_rounding():
     row_V = np.full(16, -np.inf, dtype="<f4")
     row_V[3] = 1e-6
