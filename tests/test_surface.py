@@ -64,7 +64,12 @@ CHECK_IDS = (
     "time.setup", "time.train", "time.load", "time.score", "bytes.artifact", "score.complete",
     "score.bytes", "order.future", "order.blind", "norm.sum", "norm.target", "repro.score", "stats.margin",
 )  # fmt: skip
-PREFLIGHT_IDS = ("submission.manifest", "submission.files", "submission.imports", "submission.session")
+PREFLIGHT_IDS = (
+    "submission.manifest",
+    "submission.files",
+    "submission.imports",
+    "submission.session",
+)
 AUDIT_IDS = (
     "claims.json", "claims.score", "claims.loss", "claims.rounding", "claims.deviation", "claims.bytes",
     "claims.code", "claims.seeds", "claims.copies", "claims.steps", "claims.delta", "claims.ratio",
