@@ -76,7 +76,7 @@ class Outcome(StrEnum):
     BREACH = "breach"
     """It broke the protocol; the Breach record says how."""
     NOT_STARTED = "not started"
-    """An earlier phase failed."""
+    """An earlier phase failed, or the run was cut off before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

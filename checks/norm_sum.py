@@ -20,7 +20,7 @@ ID = "norm.sum"
 def check(challenge: Challenge | None, control: Challenge | None, limits: Tolerances) -> Finding:
     """Compare sums over the vocabulary with 1; measured is the largest distance from 1."""
     if challenge is None:
-        return not_run(ID, "there was no challenge: an earlier phase failed")
+        return not_run(ID, "there was no challenge: the run did not get there")
     planted = None if control is None else _judge(control, limits)
     return with_control(_judge(challenge, limits), planted)
 

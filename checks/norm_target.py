@@ -29,7 +29,7 @@ def check(challenge: Challenge | None, control: Challenge | None, limits: Tolera
     Measured is the largest distance. Substitutes whose probability is negligible both ways do not count.
     """
     if challenge is None:
-        return not_run(ID, "there was no challenge: an earlier phase failed")
+        return not_run(ID, "there was no challenge: the run did not get there")
     planted = None if control is None else _judge(control, limits)
     return with_control(_judge(challenge, limits), planted)
 

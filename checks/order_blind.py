@@ -25,7 +25,7 @@ OWN = ("blind", "accept", "score")
 def check(challenge: Challenge | None, control: Challenge | None, limits: Tolerances) -> Finding:
     """Compare blind answers with credited nats; see checks.agreement for the two arms."""
     if challenge is None:
-        return not_run(ID, "there was no challenge: an earlier phase failed")
+        return not_run(ID, "there was no challenge: the run did not get there")
     planted = None if control is None else _judge(control, limits)
     return with_control(_judge(challenge, limits), planted)
 

@@ -21,7 +21,7 @@ ID = "order.future"
 def check(challenge: Challenge | None, control: Challenge | None, limits: Tolerances) -> Finding:
     """Compare the nats of blocks with an exchanged future with credited nats."""
     if challenge is None:
-        return not_run(ID, "there was no challenge: an earlier phase failed")
+        return not_run(ID, "there was no challenge: the run did not get there")
     if challenge.block_tokens == 1 and challenge.breach is None:
         return Finding(
             id=ID,

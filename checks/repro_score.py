@@ -18,7 +18,7 @@ ID = "repro.score"
 def check(challenge: Challenge | None, limits: Tolerances) -> Finding:
     """Compare repeated blocks with their credited nats; measured is the largest absolute gap."""
     if challenge is None:
-        return not_run(ID, "there was no challenge: an earlier phase failed")
+        return not_run(ID, "there was no challenge: the run did not get there")
     if challenge.breach is not None and challenge.breach.question == "repeat":
         return broken_off(ID, challenge.breach)
     if not challenge.repeat:

@@ -46,7 +46,7 @@ def _judge(time: PhaseTime, limit_s: float) -> tuple[Status, str]:
     if time.outcome is Outcome.NOT_STARTED:
         return (
             Status.NOT_RUN,
-            f"{time.phase} was not started{detail or ': an earlier phase failed'}",
+            f"{time.phase} was not started{detail or ': the run did not get there'}",
         )
     if time.outcome is Outcome.DEADLINE or over:
         excess = f", {_milliseconds(time.wall_s - limit_s)} over" if over else ""

@@ -2,6 +2,7 @@
 
     HarnessError                 base; carries one sentence that names the file, the field and the remedy
     ├── UsageError               exit 2: the command line, or a path given on it
+    │   ├── NewerSchema          exit 2: a file that a newer version of this project wrote
     │   ├── ManifestError        exit 2: submission.toml
     │   ├── RulesetError         exit 2: a ruleset or baseline file
     │   └── DataError            exit 2: a data folder, a shard, a tokenizer, a text
@@ -30,6 +31,10 @@ class UsageError(HarnessError):
     """The caller can mend it: wrong option, missing file, unwritable folder."""
 
     exit_code = EXIT_USAGE
+
+
+class NewerSchema(UsageError):
+    """A file of a newer schema than this version reads, and so not one to be written over."""
 
 
 class ManifestError(UsageError):

@@ -97,6 +97,8 @@ def load(folder: Path) -> Manifest:
     Raises ManifestError with the file, the field and the remedy.
     """
     path = folder / FILE_NAME
+    if folder.is_file():
+        raise ManifestError(f"{folder}: is a file; name the folder that it lies in")
     try:
         with path.open("rb") as file:  # it may be a link to something without an end
             data = file.read(MAX_BYTES + 1)

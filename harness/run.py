@@ -231,9 +231,11 @@ def read_plan(folder: Path) -> Plan:
     try:
         plan = read_record(folder / "run.json", Plan)
     except (OSError, JudgeError):
-        plan = None
+        raise UsageError(
+            f"{folder}: its run.json cannot be read; name the folder of a run that is whole"
+        ) from None
     if plan is None:
-        raise UsageError(f"{folder}: no run.json that can be read; name the folder of a run")
+        raise UsageError(f"{folder}: no run.json in it; name the folder of a run")
     return plan
 
 

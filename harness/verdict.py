@@ -254,7 +254,9 @@ def _conclude(
         Status.FAIL: f"broken: {deciding}",
         Status.ERROR: f"the judge could not tell: {deciding}; no check failed",
         Status.NOT_RUN: (
-            f"undecided: {deciding} could not be judged; "
+            f"undecided: {deciding} could not be judged; of the others {passed} passed over {count}"
+            if passed < 2
+            else f"undecided: {deciding} could not be judged; "
             f"the other {passed} required checks passed over {count}"
         ),
     }[verdict]
@@ -267,8 +269,10 @@ def _curve(evidence: SeedEvidence, credited: Credited) -> tuple[tuple[int, float
     """
     try:
         nats_N = np.memmap(evidence.nats, dtype="<f8", mode="r")
-    except (OSError, ValueError) as error:
-        raise JudgeError(f"{evidence.nats}: {error}; {AGAIN}") from None
+    except OSError as error:
+        raise JudgeError(f"{evidence.nats}: {error.strerror}; {AGAIN}") from None
+    except ValueError:
+        raise JudgeError(f"{evidence.nats}: not a file of float64 numbers; {AGAIN}") from None
     edges = np.linspace(0, len(nats_N), min(CURVE_POINTS, len(nats_N)) + 1).astype(int)
     stretches = list(itertools.pairwise(edges))
     sums = [float(nats_N[start:end].sum()) for start, end in stretches]

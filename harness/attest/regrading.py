@@ -9,6 +9,7 @@ of judges that did not note it.
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -192,6 +193,13 @@ def _refuse_odd(path: Path, remedy: str) -> None:
         raise UsageError(f"{path}: larger than any judge writes; {remedy}")
 
 
+def _has_data(place: Path) -> bool:
+    try:
+        return (place / FILE_NAME).is_file()
+    except (OSError, ValueError):  # a name that no file system takes
+        return False
+
+
 @contextmanager
 def data_of(plan: Plan, folder: Path, given: Path | None) -> Iterator[Path]:
     """Yield where a run's data are: where one says, where they were, or made again if they are the embedded.
@@ -208,7 +216,7 @@ def data_of(plan: Plan, folder: Path, given: Path | None) -> Iterator[Path]:
     if known:
         places.append(folder.resolve().parent / ".data" / VERSION)
     for place in places:
-        if (place / FILE_NAME).is_file():
+        if _has_data(place):
             yield place
             return
     if not known:
@@ -238,10 +246,23 @@ def compare(
     if _without_pieces(theirs, ours):
         skipped = (*skipped, PIECES)
     found = tuple(_differences(theirs, ours, "", older=older))
-    if not found and not older and encode(stored.report) != stored.data:
+    rewritten = not older and encode(stored.report) != stored.data
+    if not found and (rewritten or _repeats(stored.data)):
         # Another writing of the same values, or a name that stands twice: readers would not agree on it.
         found = (Difference(path=TEXT, stored="written otherwise", recomputed="as harness writes"),)
     return found, skipped
+
+
+def _repeats(data: bytes) -> bool:
+    """Return whether an object in some JSON has a name twice: readers take the first of them, or the last."""
+    twice = []
+
+    def pairs(items: list[tuple[str, Any]]) -> None:
+        if len({name for name, _ in items}) < len(items):
+            twice.append(True)
+
+    json.loads(data, object_pairs_hook=pairs)
+    return bool(twice)
 
 
 def _without_pieces(theirs: dict[str, Any], ours: dict[str, Any]) -> bool:

@@ -96,7 +96,12 @@ def check(
                 continue
             reason = f"not verified: {found.message}"
         except HarnessError as error:
-            left_out.append(_unread(place, folder, error))
+            left_out.append(_unread(place, folder, str(error)))
+            continue
+        except Exception as error:
+            # One stranger's folder may not take the board from the others.
+            said = f"the judge failed on it: {type(error).__name__}: {error}"
+            left_out.append(_unread(place, folder, said[:500]))
             continue
         left_out.append(
             LeftOut(place=place, name=report.submission.name, run_id=report.run_id, reason=reason)
@@ -104,6 +109,6 @@ def check(
     return kept, left_out
 
 
-def _unread(place: str, folder: Path, error: HarnessError) -> LeftOut:
-    said = str(error).replace(str(folder), place)
+def _unread(place: str, folder: Path, reason: str) -> LeftOut:
+    said = reason.replace(str(folder), place)
     return LeftOut(place=place, name=None, run_id=None, reason=f"not verified: {said}")

@@ -39,7 +39,10 @@ def ruleset_of(runs: Sequence[Verified], name: str | None) -> Loaded:
         return load(name)
     digests = {run.report.ruleset.sha256: run.report.ruleset for run in runs}
     if not digests:
-        raise UsageError("no run verifies, so nothing says whose board this is; give --ruleset")
+        raise UsageError(
+            "no run verifies (with a --key, none that it signed), so nothing says whose board this is; give "
+            "--ruleset to see why"
+        )
     if len(digests) > 1:
         several = ", ".join(sorted(f"{r.name} ({r.sha256[:12]})" for r in digests.values()))
         raise UsageError(

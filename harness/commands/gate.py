@@ -113,6 +113,7 @@ def _check(data_folder: Path | None, most: str) -> Check:
             most=most,  # type: ignore[arg-type]
             passed_env=passed_environment(),
             survey=survey,
+            ruleset_named=rules.settings.ruleset,
         )
 
     return check

@@ -134,10 +134,23 @@ def announce(text: str, progress: str) -> None:
         click.echo(for_terminal(text), err=True)
 
 
+def _spare_newer(path: Path) -> None:
+    from harness.errors import NewerSchema, UsageError
+    from harness.report.model import decode
+
+    try:
+        decode(path.read_bytes(), shown(path))
+    except NewerSchema:
+        raise
+    except (OSError, UsageError):
+        return  # none, or one that is damaged: it is written anew
+
+
 def conclude(run: Run, style: str) -> int:
     """Judge the evidence, write report.json and report.html, print the result; return the exit code.
 
-    `style` is one of harness.report.formats.FORMATS, of which "json" is report.json here.
+    `style` is one of harness.report.formats.FORMATS, of which "json" is report.json here. Raises NewerSchema
+    where the report.json that is there was written by a newer version: it is left as it is.
     """
     from harness import verdict
     from harness.journal import write_atomically
@@ -146,6 +159,7 @@ def conclude(run: Run, style: str) -> int:
     from harness.report.text import print_report
     from harness.storage import writing
 
+    _spare_newer(run.folder / "report.json")
     report = verdict.report(run)
     encoded = encode(report)
     with writing(run.folder):

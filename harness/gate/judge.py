@@ -101,6 +101,8 @@ def refuse_empty(asked: Request) -> None:
 def result_of(asked: Request, entries: Sequence[Entry]) -> Result:
     """Return the result of a pull request from the entries on it."""
     verdict, message = over(entries)
+    if verdict is Status.PASS and any(entry.kind == "submission" for entry in entries):
+        message += "; training, its time and the margin are still to be run"
     rules = asked.rules.ruleset
     return Result(
         harness_version=__version__,

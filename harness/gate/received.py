@@ -9,8 +9,12 @@ was the base's.
 
 from __future__ import annotations
 
+import re
 import tempfile
+from dataclasses import replace
 from pathlib import Path
+
+import msgspec
 
 from checks.contract import Finding, Status
 from harness.errors import HarnessError, UsageError
@@ -21,7 +25,13 @@ from harness.report.result import Entry, Result, conclude, decode
 from harness.seal import digest_of
 
 RECEIVED = "gate.result"
-MAX_BYTES = 32 << 20
+MAX_BYTES = 8 << 20
+MOST_ITEMS = 300
+"""Judgements, notes, facts or things not checked of one entry; no honest one has as many."""
+NOT_TRIED = ("time.train", "stats.margin")
+"""What a ruleset may require and a trial does not look at."""
+SESSION = "submission.session"
+_COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
 
 def receive(asked: Request, file: Path) -> Result:
@@ -67,6 +77,8 @@ def _problem(asked: Request, theirs: Result) -> str:
     """Return why a result is not about this pull request, or ""."""
     if theirs.command != "gate" or theirs.commits is None:
         return "the result is not of a pull request"
+    if not all(map(_COMMIT.fullmatch, msgspec.structs.astuple(theirs.commits))):
+        return "the result names commits by something else than their ids"
     if theirs.commits.head != asked.commits.head:
         return (
             f"the result is of {theirs.commits.head[:12]}, not of {asked.commits.head[:12]}; wait for the "
@@ -103,12 +115,50 @@ def _entry(asked: Request, unit: Unit, theirs: Entry | None) -> Entry:
     # An entry on which the judge failed has no digest, and does not pass either.
     if theirs.digest != digest and theirs.verdict is Status.PASS:
         return failed(unit, "the result that arrived is of other contents than this folder's")
+    problem = _unlike(theirs, asked)
+    if problem:
+        return failed(unit, f"the result that arrived {problem}")
     verdict, _ = conclude(theirs.judgements)
     if verdict is not theirs.verdict:
         return failed(
             unit, f"the result that arrived says {theirs.verdict}, but its findings {verdict}"
         )
-    return theirs
+    return _without_evidence(theirs)
+
+
+def _unlike(entry: Entry, asked: Request) -> str:
+    """Return what no entry of this judge's has, or lacks, by these rules, or ""."""
+    lists = (entry.judgements, entry.notes, entry.not_checked, entry.facts)
+    if max(map(len, lists)) > MOST_ITEMS:
+        return f"has more than {MOST_ITEMS} items in a list"
+    found = {each.finding.id: each for each in entry.judgements}
+    if len(found) != len(entry.judgements):
+        return "has two findings of one check"
+    if entry.verdict is not Status.PASS:
+        return ""
+    wanted = set(asked.rules.settings.records_required)
+    if entry.kind == "submission":
+        wanted = {"submission.manifest", "submission.files", SESSION}
+        session = found.get(SESSION)
+        if session is None or session.finding.status is Status.PASS:
+            required = set(asked.rules.ruleset.ruleset.verdict.required)
+            wanted |= required.difference(NOT_TRIED)
+    missing = sorted(check for check in wanted if check not in found)
+    if missing:
+        return f"is a PASS without {', '.join(missing)}"
+    free = sorted(c for c in wanted if not found[c].required and c != SESSION)
+    return f"does not require {', '.join(free)}" if free else ""
+
+
+def _without_evidence(entry: Entry) -> Entry:
+    """Return an entry without what only its own renderers made small: evidence of any depth."""
+    return msgspec.structs.replace(
+        entry,
+        judgements=tuple(
+            msgspec.structs.replace(each, finding=replace(each.finding, evidence={}, power=None))
+            for each in entry.judgements
+        ),
+    )
 
 
 def _without(asked: Request, reason: str) -> Result:

@@ -11,6 +11,7 @@ import re
 import subprocess
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import IO
 
@@ -92,22 +93,40 @@ class Repository:
     def merge_base(self, base: str, head: str) -> str:
         """Return the commit from which the head went its own way.
 
-        Raises UsageError where the two have no history in common here.
+        Raises UsageError where the two have no history in common here, or parted more than once: what a
+        merge of them changes is then not what the head changed since any one commit.
         """
         found = self._ask(
             "merge-base",
+            "--all",
             base,
             head,
             problem="--base and --head have no commit in common here; fetch their history (fetch-depth: 0)",
         )
-        return found.decode().split("\n", 1)[0]
+        commits = found.decode().split()
+        if len(commits) != 1:
+            raise UsageError(
+                f"--head: left --base at {len(commits)} commits at once, by merges that cross; "
+                "rebase it onto the base"
+            )
+        return commits[0]
 
-    def changes(self, older: str, newer: str) -> list[Change]:
-        """Return every path that differs, in git's order; a renamed file is one deleted and one added."""
-        raw = self._ask(
-            "diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-abbrev", older, newer
+    def changes(self, older: str, newer: str, *, most: int) -> list[Change]:
+        """Return the paths that differ, in git's order; a renamed file is one deleted and one added.
+
+        No more than `most` are read: a few trees that name one another can be millions of paths.
+        """
+        arguments = self._command(
+            ("diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-abbrev", older, newer)
         )
-        return list(_changes(raw))
+        with subprocess.Popen(arguments, stdout=subprocess.PIPE, env=_environment()) as git:
+            assert git.stdout is not None
+            found = list(islice(_changes(_fields(git.stdout)), most))
+            cut = len(found) == most
+            git.kill() if cut else git.wait()
+        if git.returncode != 0 and not cut:
+            raise JudgeError(f"git diff-tree ended with status {git.returncode}")
+        return found
 
     def paths(self, commit: str) -> frozenset[bytes]:
         """Return every path of a commit, folders included."""
@@ -185,6 +204,8 @@ class Repository:
             )
         except FileNotFoundError:
             raise UsageError("git is not installed; install it") from None
+        except (OSError, ValueError) as error:  # an argument that no program can be given
+            raise UsageError(f"git {arguments[0]} cannot be asked that: {error}") from None
         except subprocess.TimeoutExpired:
             raise JudgeError(f"git {arguments[0]} took more than {TIMEOUT_S:g} s") from None
 
@@ -204,12 +225,17 @@ def _environment() -> dict[str, str]:
     return {**kept, **_ENVIRONMENT}
 
 
-def _changes(raw: bytes) -> Iterator[Change]:
+def _fields(stream: IO[bytes]) -> Iterator[bytes]:
+    """Yield what NULs end in a stream."""
+    left = b""
+    while chunk := stream.read(CHUNK_BYTES):
+        *whole, left = (left + chunk).split(b"\0")
+        yield from whole
+
+
+def _changes(fields: Iterator[bytes]) -> Iterator[Change]:
     """Read `git diff-tree --raw -z`: ":oldmode newmode oldid newid status NUL path NUL", again and again."""
-    fields = iter(raw.split(b"\0"))
     for facts in fields:
-        if not facts:
-            return
         _, mode, _, blob, status = facts.decode().split(" ")
         yield Change(path=next(fields), status=status[:1], mode=mode, blob=blob)
 

@@ -80,7 +80,8 @@ def _parse(text: bytes) -> Settings:
     try:
         settings = msgspec.convert(tomllib.loads(text.decode()), Settings)
     except (ValueError, RecursionError) as error:  # TOML, UTF-8, and what msgspec refuses
-        raise RulesetError(f"{FILE_NAME} of the base: {error}") from None
+        known = ", ".join(Settings.__struct_fields__)
+        raise RulesetError(f"{FILE_NAME} of the base: {error}; its keys are {known}") from None
     for folder in settings.folders:
         problem = path_problem(folder)
         if problem:

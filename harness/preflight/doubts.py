@@ -29,6 +29,8 @@ class Circumstances:
     """That the code speaks of CUDA and there is no GPU."""
     other_tokenizer: str = ""
     """That the data are not those of the contest, and have another vocabulary."""
+    vocabulary: str = ""
+    """That the data were not chosen for the submission; a reason where an answer has another length."""
 
 
 def doubted(
@@ -77,7 +79,8 @@ def _reasons(
     )
     if broken_off or (finding.id == "norm.target" and challenge and not challenge.has_predict):
         # Rows of another length, tokens that are not there: what a scorer for another vocabulary does.
-        return _said(data)
+        length = isinstance(finding.evidence, dict) and finding.evidence.get("kind") == "count"
+        return _said(data) or _said([here.vocabulary] if length else [])
     return []
 
 

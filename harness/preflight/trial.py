@@ -230,18 +230,20 @@ class _Trial:
     def _circumstances(self, scanned: Scan, data: Dataset, *, foreign: bool) -> Circumstances:
         lacking = next(iter(scanned.lacking), None)
         cuda = None if machine.describe().gpus else scanned.cuda
+        said = ""
+        if self.data is None:
+            said = (
+                f"the embedded corpus has a vocabulary of {data.vocab_size}; a submission made for "
+                "another tokenizer needs --data"
+            )
         return Circumstances(
             fresh=self.artifact is None,
             lacking="" if lacking is None else f"{lacking.file}:{lacking.line} {lacking.message}",
             no_gpu=(
                 f"{cuda[0]}:{cuda[1]} speaks of CUDA, and this machine has no GPU" if cuda else ""
             ),
-            other_tokenizer=(
-                f"the embedded corpus has a vocabulary of {data.vocab_size}; a submission made for "
-                "another tokenizer needs --data"
-                if foreign
-                else ""
-            ),
+            other_tokenizer=said if foreign else "",
+            vocabulary=said,
         )
 
     # --- what is said of it ---
@@ -279,6 +281,8 @@ def _at(each: Doubtful) -> Place:
 
 def _check_outputs(artifact: Path, manifest: Manifest) -> None:
     """Refuse a folder that is not what training would have left."""
+    if not artifact.is_dir():
+        raise UsageError(f"--artifact {artifact}: no such folder; name the one that training left")
     for name in manifest.artifact.output:
         if not (artifact / name).is_symlink() and not (artifact / name).exists():
             raise UsageError(

@@ -63,7 +63,7 @@ def _facts(report: Report) -> Iterator[tuple[str, str]]:
         yield "p-value", f"{figure(deciding.p)} ({deciding.test})"
     yield from _artifact(report)
     yield "seeds", ", ".join(seed_name(seed.seed) for seed in report.seeds) or "none"
-    yield "time on the clocks", duration(report.wall_s)
+    yield "time in phases", duration(report.wall_s)
     yield "data", report.data.name
     held = "; ".join(_guarantees(report))
     if held:

@@ -122,9 +122,7 @@ def _keys(report: Report) -> Iterator[Safe]:
     size = "–" if largest is None else figure(largest.artifact_bytes)
     yield _key("Artifact bytes", size, f"cap {quantity(cap)}" if cap is not None else "")
     attempts = f"in {count(report.attempts, 'attempt')}"
-    yield _key(
-        "Time", duration(report.wall_s), attempts if report.attempts != 1 else "on the wall clock"
-    )
+    yield _key("Time", duration(report.wall_s), attempts if report.attempts != 1 else "in phases")
 
 
 def _key(term: str, value: str, below: str) -> Safe:

@@ -245,7 +245,7 @@ def _about_checks(report: Report) -> Iterable[str]:
     errors = [found.id for found in report.findings if found.status is Status.ERROR]
     undecided = [found.id for found in report.findings if found.status is Status.NOT_RUN]
     if failed:
-        yield f"Mend what broke {_listed(failed)}; docs/rules has a page for each check."
+        yield f"Mend what broke {_listed(failed)}; `harness explain {failed[0]}` prints the rule."
     if errors:
         yield (
             f"{_listed(errors)} could not be decided, which says nothing against the submission: "

@@ -132,7 +132,13 @@ def over(entries: Collection[Entry]) -> tuple[Status, str]:
         return verdict, next(iter(entries)).message
     counted = [(status, sum(e.verdict is status for e in entries)) for status in Status]
     words = ", ".join(f"{number} {status}" for status, number in counted if number)
-    return verdict, f"{len(entries)} judged: {words}" if words else "nothing was judged"
+    if not words:
+        return verdict, "nothing was judged"
+    said = f"{len(entries)} judged: {words}"
+    if verdict is not Status.PASS:
+        first = next(entry for entry in entries if entry.verdict is verdict)
+        said += f"; {first.kind} {first.name}: {first.message}"
+    return verdict, said
 
 
 def encode(result: Result) -> bytes:

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import msgspec
 
-from harness.errors import UsageError
+from harness.errors import NewerSchema, UsageError
 
 T = TypeVar("T")
 
@@ -23,7 +23,8 @@ class _Named(msgspec.Struct):
 def read_versioned(data: bytes, kind: type[T], *, known: str, origin: str) -> T:
     """Return the record of type `kind` in `data`, JSON of schema `known` or an older minor of it.
 
-    Raises UsageError, which names `origin`, where it is not JSON, not such a record, or of another schema.
+    Raises UsageError, which names `origin`, where it is not JSON, not such a record, or of another schema;
+    NewerSchema is one.
     """
     try:
         said = msgspec.json.decode(data, type=_Named).schema_version
@@ -32,7 +33,7 @@ def read_versioned(data: bytes, kind: type[T], *, known: str, origin: str) -> T:
         raise UsageError(f"{origin}: {error}; give a file that harness wrote") from None
     ours = _parts(known)
     if (major, minor) > ours:
-        raise UsageError(
+        raise NewerSchema(
             f"{origin}: schema {said} is newer than {known}, which this harness reads; "
             "install a newer harness"
         )
@@ -45,7 +46,7 @@ def read_versioned(data: bytes, kind: type[T], *, known: str, origin: str) -> T:
 
 
 def _parts(version: str) -> tuple[int, int]:
-    found = re.fullmatch(r"([0-9]{1,6})\.([0-9]{1,6})", version)
+    found = re.fullmatch(r"(0|[1-9][0-9]{0,5})\.(0|[1-9][0-9]{0,5})", version)
     if found is None:
         raise msgspec.ValidationError("schema_version is not of the form 1.0")
     return int(found[1]), int(found[2])

@@ -64,6 +64,17 @@ def test_a_report_can_be_judged_again(run_without_baseline, desk):
     assert run.name in out.replace("\n", "")
 
 
+def test_a_newer_report_is_not_written_over(run_without_baseline, desk, tmp_path):
+    copied = Path(shutil.copytree(run_without_baseline[0], tmp_path / "copy"))
+    path = copied / "report.json"
+    for said, status in (('"schema_version": "9.9"', 2), ('"schema_version": 1', EXIT_JUDGE)):
+        path.write_text(path.read_text().replace('"schema_version": "1.1"', said))
+        before = path.read_bytes()
+        assert desk("report", copied)[0] == status
+        assert (path.read_bytes() == before) == (status == 2)
+        path.write_bytes((run_without_baseline[0] / "report.json").read_bytes())
+
+
 def test_a_run_that_never_finished_can_be_reported(run_without_baseline, desk, tmp_path):
     copied = Path(shutil.copytree(run_without_baseline[0], tmp_path / "copy"))
     for name in ("score.json", "challenge.json", "nats.f64"):
@@ -164,6 +175,7 @@ def test_every_error_has_an_exit_code_of_its_own_kind():
         "RulesetError": 2,
         "DataError": 2,
         "DataElsewhere": 2,
+        "NewerSchema": 2,
     }
 
 

@@ -187,9 +187,11 @@ def test_bad_resuming(run_without_baseline, desk, tmp_path):
     ):
         said = desk.refuses("run", "--resume", run, *extra)
         assert "--resume goes on with what the run was asked; leave out " in said
-    for place in (tmp_path, tmp_path / "absent", run / "run.json"):
+    for place in (tmp_path, tmp_path / "absent"):
         for words in (("run", "--resume", place), ("report", place)):
-            assert "no run.json that can be read; name the folder of a run" in desk.refuses(*words)
+            assert "no run.json in it; name the folder of a run" in desk.refuses(*words)
+    said = desk.refuses("report", run / "run.json")
+    assert "its run.json cannot be read; name the folder of a run that is whole" in said
 
 
 def test_bad_baselines_are_not_made(run_without_baseline, desk, tmp_path):

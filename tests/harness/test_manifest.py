@@ -254,3 +254,9 @@ def test_declared_code_must_be_there(tmp_path):
         manifest.load(tmp_path)
     (tmp_path / "score.py").write_text("")
     assert manifest.load(tmp_path).name == "Mine"
+
+
+def test_the_manifest_itself_is_not_its_folder(tmp_path):
+    (tmp_path / "submission.toml").write_text("schema = 1\n")
+    with pytest.raises(ManifestError, match=r"submission.toml: is a file; name the folder"):
+        manifest.load(tmp_path / "submission.toml")

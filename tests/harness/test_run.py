@@ -140,9 +140,9 @@ def change_record(folder: Path, **facts: object) -> None:
         (lambda run: append(run / "submission/submission.toml", "#"), "submission: changed since"),
         (lambda run: (run / "submission/bigram.py").unlink(), "submission: changed since the run"),
         (lambda run: shutil.rmtree(run / "submission"), "the run folder is not whole"),
-        (lambda run: (run / "run.json").unlink(), "no run.json that can be read; name the folder of a run"),
-        (lambda run: (run / "run.json").write_text("{"), "no run.json that can be read"),
-        (lambda run: change_record(run, more=1), "no run.json that can be read"),
+        (lambda run: (run / "run.json").unlink(), "no run.json in it; name the folder of a run"),
+        (lambda run: (run / "run.json").write_text("{"), "its run.json cannot be read"),
+        (lambda run: change_record(run, more=1), "its run.json cannot be read"),
         (lambda run: change_record(run, data_digests={}), "the data changed since the run began"),
         (lambda run: change_record(run, data_folder="/nowhere"), "harness data build"),
         (lambda run: change_record(run, baseline_sha256="ab"), "baseline.toml: No such file"),
@@ -159,7 +159,8 @@ def test_a_run_that_was_changed_is_refused(copied, change, says):
 def test_what_is_no_run_is_refused(tmp_path, place):
     (tmp_path / "file").write_text("")
     with pytest.raises(
-        UsageError, match=r"no run\.json that can be read; name the folder of a run"
+        UsageError,
+        match=r"(no run\.json in it|its run\.json cannot be read); name the folder of a run",
     ):
         Run(tmp_path / place)
 

@@ -50,6 +50,16 @@ def setter(*path, value):
     return change
 
 
+@pytest.mark.parametrize("schema", [SCHEMA_VERSION, "1.0"])
+def test_a_name_that_stands_twice_is_a_difference_in_any_schema(copied, schema):
+    path = copied / "report.json"
+    report = path.read_text().replace(
+        f'"schema_version": "{SCHEMA_VERSION}"', f'"schema_version": "{schema}"'
+    )
+    path.write_text(report.replace('"attempts":', '"verdict": "FAIL", "attempts":', 1))
+    assert [d.path for d in regrade(copied).differences] == [regrading.TEXT]
+
+
 def test_it_is_equal_and_nothing_is_written(copied):
     before = {path: path.stat().st_mtime_ns for path in copied.rglob("*")}
     found = regrade(copied)
@@ -268,6 +278,10 @@ def test_data_that_moved(copied, tmp_path, tiny_data):
     ):
         regrade(copied)
     assert regrade(copied, moved).exit_code == 0
+    for name in ("n" * 5000, "n\0n"):
+        rewrite(copied / "run.json", lambda plan, name=name: plan.update(data_folder=name))
+        with pytest.raises(DataElsewhere, match="name their folder with"):
+            regrade(copied)
     with pytest.raises(DataError, match=r"dataset\.json: no such file"):
         regrade(copied, tmp_path)
 

@@ -272,7 +272,7 @@ def newest(run):
         (lambda run: (run / "report.json").unlink(), "report.json: no such file"),
         (lambda run: os.truncate(run / "report.json", evidence.MAX_RECORD_BYTES + 1), "than any judge"),
         (lambda run: os.truncate(run / "run.json", evidence.MAX_RECORD_BYTES + 1), "than any judge"),
-        (lambda run: (run / "run.json").write_text("[" * 100_000), "no run.json that can be read"),
+        (lambda run: (run / "run.json").write_text("[" * 100_000), "its run.json cannot be read"),
         (lambda run: (run / "run.json").unlink(), "run.json: no such file, or not a plain one"),
         (edit("run.json", setter("seeds", value=[0] * 10_001)), "10001 seeds, more than 10000"),
         (lambda run: (run / ATTESTATION).write_text("{}"), "attestation.dsse.json: not a DSSE envelope"),

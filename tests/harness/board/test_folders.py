@@ -78,6 +78,7 @@ def test_what_does_not_verify_is_left_out_with_the_reason(verifying, monkeypatch
     verifying["forged"] = verification(ok=False, message="not what it claims: verify.signature")
     verifying["broken"] = UsageError(f"{tmp_path / 'broken'}: no report; finish the run")
     verifying["odd"] = JudgeError("the evidence cannot be judged")
+    verifying["hostile"] = OSError(36, "File name too long")
     given = [(tmp_path / name, f"runs/{name}") for name in verifying]
     kept, left_out = folders.check(given, keys, None)
     (good,) = kept
@@ -87,6 +88,11 @@ def test_what_does_not_verify_is_left_out_with_the_reason(verifying, monkeypatch
         ("runs/forged", "x", "not verified: not what it claims: verify.signature"),
         ("runs/broken", None, "not verified: runs/broken: no report; finish the run"),
         ("runs/odd", None, "not verified: the evidence cannot be judged"),
+        (
+            "runs/hostile",
+            None,
+            "not verified: the judge failed on it: OSError: [Errno 36] File name too long",
+        ),
     ]
 
 

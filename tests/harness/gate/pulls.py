@@ -33,7 +33,13 @@ class Pulls:
         self._git("config", "core.protectHFS", "false")
         self._git("config", "core.protectNTFS", "false")
 
-    def commit(self, branch: str, files: Files, *, parent: str | None = None) -> str:
+    def merge(self, branch: str, files: Files, first: str, second: str) -> str:
+        """Commit a merge of two that has the first one's files, changed."""
+        return self.commit(branch, files, parent=first, second=second)
+
+    def commit(
+        self, branch: str, files: Files, *, parent: str | None = None, second: str | None = None
+    ) -> str:
         """Commit changes to a parent's files; return the id of the commit that the branch now names."""
         entries: dict[bytes, tuple[str, str]] = {}
         if parent is not None:
@@ -54,7 +60,7 @@ class Pulls:
         for path, mode, contents in wanted:
             entries[path] = (mode, contents.decode() if mode == SUBMODULE else blobs[contents])
         tree = self._tree(entries)
-        parents = ("-p", parent) if parent is not None else ()
+        parents = [word for each in (parent, second) if each for word in ("-p", each)]
         commit = self._git("commit-tree", tree, *parents, "-m", branch).decode().strip()
         self._git("update-ref", f"refs/heads/{branch}", commit)
         return commit

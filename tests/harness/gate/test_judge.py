@@ -27,8 +27,17 @@ def trial(folder, name, rules):
     if text == "links":
         raise UsageError(f"{folder.name}: is odd; mend it")
     status = Status.PASS if text == "fine" else Status.FAIL
+    said = [
+        ("submission.manifest", Status.PASS),
+        ("submission.files", Status.PASS),
+        ("a.check", status),
+    ]
     judgements = (
-        Judgement(finding=Finding(id="a.check", status=status, message=text), required=True),
+        *(Judgement(finding=Finding(id=i, status=s, message=text), required=True) for i, s in said),
+        Judgement(
+            finding=Finding(id="submission.session", status=Status.NOT_RUN, message="no GPU"),
+            required=False,
+        ),
     )
     verdict, message = conclude(judgements)
     return Entry(
@@ -54,6 +63,9 @@ def verdicts(result):
 def test_a_clean_submission_passes(pulls):
     result = judge(ask(pulls, MINE), trial)
     assert (result.verdict, result.exit_code) == (Status.PASS, 0)
+    assert (
+        result.message == "2 judged: 2 PASS; training, its time and the margin are still to be run"
+    )
     assert verdicts(result) == {("submission", "submissions/mine"): "PASS"}
     assert result.commits == ask(pulls, MINE).commits
     assert result.ruleset.name == "parameter-golf"
@@ -182,7 +194,27 @@ def forged(result, change):
             lambda r: r["commits"].update(base="1" * 40),
             "the rules of 1{12}, and those of .* are others",
         ),
-        (lambda r: r["commits"].update(base="--all"), "and those of .* are others"),
+        (lambda r: r["commits"].update(base="--all"), "by something else than their ids"),
+        (lambda r: r["commits"].update(base="main"), "by something else than their ids"),
+        (lambda r: r["commits"].update(merge_base="a\0b"), "by something else than their ids"),
+        (lambda r: r["entries"][1]["judgements"].pop(0), "a PASS without submission.manifest"),
+        (lambda r: r["entries"][1]["judgements"].pop(), "a PASS without bytes.*submission.session"),
+        (
+            lambda r: r["entries"][1]["judgements"][3]["finding"].update(status="PASS"),
+            "a PASS without bytes",
+        ),
+        (
+            lambda r: r["entries"][1]["judgements"][0].update(required=False),
+            "does not require submission.man",
+        ),
+        (
+            lambda r: r["entries"][1]["judgements"].append(r["entries"][1]["judgements"][0]),
+            "two findings of one check",
+        ),
+        (
+            lambda r: r["entries"][1].update(facts={str(n): "" for n in range(301)}),
+            "more than 300 items",
+        ),
         (lambda r: r["ruleset"].update(sha256="0" * 64), "other rules than those of the base"),
         (lambda r: r.update(ruleset=None), "other rules than those of the base"),
         (lambda r: r.update(commits=None), "is not of a pull request"),
@@ -194,7 +226,7 @@ def forged(result, change):
         (lambda r: r["entries"][1].update(name="submissions/other"), "says nothing of this folder"),
         (lambda r: r["entries"][1].update(digest="0" * 64), "of other contents than this folder's"),
         (lambda r: r["entries"][1].update(digest=None), "of other contents than this folder's"),
-        (lambda r: r["entries"][1].update(judgements=[]), "says PASS, but its findings NOT-RUN"),
+        (lambda r: r["entries"][1].update(judgements=[]), "a PASS without bytes.*submission.files"),
     ],
 )
 def test_a_result_that_is_not_of_this_pull_request_does_not_pass(left, change, words):
@@ -249,6 +281,38 @@ def test_a_base_that_grew_with_the_same_rules_is_the_same(left, pulls):
     result = receive(request(pulls.folder, "main", "pull"), file)
     assert result.exit_code == 3
     assert "have it judged again" in result.entries[0].judgements[-1].finding.message
+
+
+def test_a_record_passes_only_with_the_findings_that_the_base_asks_for(pulls, tmp_path):
+    asked = ask(pulls, records(tmp_path, "2026-04-03_r"))
+    file = tmp_path / "result.json"
+    good = judge(asked, trial)
+    file.write_bytes(encode(good))
+    assert receive(asked, file).exit_code == 0
+
+    def only(plain):
+        finding = {"id": "x", "status": "PASS", "message": ""}
+        plain["entries"][1]["judgements"] = [{"finding": finding, "required": True}]
+
+    file.write_bytes(forged(good, only))
+    result = receive(asked, file)
+    assert result.exit_code == 3
+    assert (
+        "a PASS without claims.json, claims.score"
+        in result.entries[1].judgements[0].finding.message
+    )
+
+
+def test_evidence_of_any_depth_does_not_come_through(left):
+    asked, file = left
+    deep = []
+    for _ in range(400):
+        deep = [deep]
+    change = lambda r: r["entries"][1]["judgements"][0]["finding"].update(evidence={"a": deep})
+    file.write_bytes(forged(judge(asked, trial), change))
+    result = receive(asked, file)
+    assert result.exit_code == 0
+    assert len(encode(result)) < 10_000
 
 
 def test_a_failure_there_is_a_failure_here(pulls, tmp_path):

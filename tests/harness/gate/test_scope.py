@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from checks.contract import Status
 from harness.errors import JudgeError, UsageError
-from harness.gate.repository import Change, Repository, _changes
+from harness.gate.repository import Change, Repository, _changes, _fields
 from harness.gate.scope import Unit, divide, scope_of
 from harness.gate.settings import Settings
 from tests.harness.gate.pulls import LINK, SUBMODULE, Pulls
@@ -118,6 +120,11 @@ def test_a_record_in_a_submission_and_one_that_is_both(pulls):
         (b"submissions/mine/a\nb", "characters that are refused"),
         (b"submissions/mine/a\\b", "characters that are refused"),
         (b"submissions/mine/.GIT/config", "no path may have"),
+        (b"submissions/mine/.git. /config", "no path may have"),
+        (b"submissions/mine/git~1", "no path may have"),
+        (b"submissions/mine/con.txt", "no path may have"),
+        (b"submissions/mine/ends with a dot.", "no path may have"),
+        (b"submissions/mine/a:b", "characters that are refused"),
     ],
 )
 def test_names_that_are_refused(pulls, name, words):
@@ -134,7 +141,7 @@ def test_five_thousand_files_are_one_sentence_and_nothing_is_judged(pulls):
     assert scope.findings[1].status is Status.FAIL
     assert (
         scope.findings[1].message
-        == "5,002 paths are changed, more than 1,000; nothing of it was judged"
+        == "5,002 paths are changed, more than 1,000; nothing of it was judged: add less at a time"
     )
 
 
@@ -160,6 +167,54 @@ def test_bytes_are_those_of_the_contents(pulls):
     assert found.status is Status.FAIL
     assert found.measured == 1001
     assert "1,001 bytes are added, more than 1,000" in found.message
+
+
+@pytest.mark.parametrize("mark", ["submission.toml", "submission.json"])
+def test_nothing_is_added_within_what_is_somebody_elses(pulls, mark):
+    base = {
+        **BASE,
+        f"submissions/theirs/{mark}": b"",
+        "submissions/theirs/train.py": b"import torch",
+    }
+    inner = "submissions/theirs/torch"
+    scope = look(pulls, {f"{inner}/submission.json": b"{}", f"{inner}/__init__.py": b""}, base=base)
+    assert set(problems(scope)) == {f"{inner}/submission.json", f"{inner}/__init__.py"}
+    assert (
+        "lies in submissions/theirs, which is somebody's" in problems(scope)[f"{inner}/__init__.py"]
+    )
+    # A folder of the base that is nobody's holds as many as are added.
+    group = {**BASE, "records/track/README.md": b""}
+    assert problems(look(pulls, {"records/track/mine/submission.json": b"{}"}, base=group)) == {}
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("submissions/mine/Train.py", "submissions/mine/TRAIN.py"),
+        ("submissions/mine/\u00e9", "submissions/mine/e\u0301"),
+        ("submissions/mine/sub/a", "submissions/mine/SUB/b"),
+    ],
+)
+def test_of_two_spellings_one_is_refused(pulls, one, other):
+    scope = look(pulls, {**NEW, one: b"1", other: b"2"})
+    (problem,) = problems(scope).values()
+    assert "to file systems that fold names" in problem
+
+
+def test_a_spelling_of_what_stands_is_refused(pulls):
+    scope = look(pulls, {"records/OLD/submission.json": b"{}"})
+    (problem,) = problems(scope).values()
+    assert problem.startswith("is records/old to file systems")
+
+
+def test_a_tree_that_is_millions_of_paths_is_not_listed(pulls):
+    repository = Repository(pulls.folder)
+    first = pulls.commit("main", BASE)
+    blob = pulls.commit("pull", {f"submissions/m/{n}": b"" for n in range(300)}, parent=first)
+    settings = Settings(max_files=10)
+    scope = scope_of(repository, settings, base=first, merge_base=first, head=blob)
+    assert scope.findings[1].message.startswith("200 paths or more are changed, more than 10")
+    assert scope.units == ()
 
 
 def test_nothing_added_and_nothing_wrong_is_empty(pulls):
@@ -240,7 +295,8 @@ def test_gits_listing_is_read_whatever_the_names(listed):
         + b"\0"
         for path, status in listed
     )
-    assert [(c.path, c.status, c.mode) for c in _changes(raw)] == [
+    stream = _fields(io.BytesIO(raw))
+    assert [(c.path, c.status, c.mode) for c in _changes(stream)] == [
         (path, status, "100755") for path, status in listed
     ]
 
@@ -269,6 +325,21 @@ def test_commits_that_are_none(pulls):
             repository.commit(ref, "--head")
     with pytest.raises(UsageError, match="no commit in common"):
         repository.merge_base(repository.commit("main", "--base"), lone)
+    with pytest.raises(UsageError, match="cannot be asked that"):
+        repository.commit("a\0b", "--head")
+
+
+def test_merges_that_cross_are_refused(pulls):
+    """With two commits to have left from, a merge may take back what neither difference shows."""
+    first = pulls.commit("start", BASE)
+    one = pulls.commit("one", {"other.md": b""}, parent=first)
+    two = pulls.commit("two", {"gate.toml": b"schema = 1\nmax_folders = 1\n"}, parent=first)
+    both = {"other.md": b"", "gate.toml": b"schema = 1\nmax_folders = 1\n"}
+    base = pulls.merge("main", both, one, two)
+    head = pulls.merge("pull", {**NEW, "other.md": b""}, one, two)
+    repository = Repository(pulls.folder)
+    with pytest.raises(UsageError, match=r"left --base at 2 commits at once.*rebase it"):
+        repository.merge_base(base, head)
 
 
 def test_export_writes_files_and_nothing_over_another(pulls, tmp_path):
@@ -277,7 +348,7 @@ def test_export_writes_files_and_nothing_over_another(pulls, tmp_path):
         "pull", {"submissions/m/submission.toml": b"1\n2", "submissions/m/e": b""}, parent=first
     )
     repository = Repository(pulls.folder)
-    changes = repository.changes(first, head)
+    changes = repository.changes(first, head, most=9)
     targets = [tmp_path / "out" / str(number) for number in range(len(changes))]
     repository.export([(c.blob, t) for c, t in zip(changes, targets, strict=True)])
     assert sorted(t.read_bytes() for t in targets) == [b"", b"1\n2"]

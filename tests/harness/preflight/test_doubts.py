@@ -101,6 +101,13 @@ def test_rows_of_another_length_may_be_of_another_tokenizer():
     assert finding.status is Status.FAIL
     assert judged(finding, PLAIN, challenge=challenge) is finding
     assert judged(finding, ALL, challenge=challenge).message.endswith("here: other tokens")
+    # Data that nobody chose for the submission are a reason for this, and for nothing else.
+    unchosen = replace(PLAIN, vocabulary="512 tokens")
+    assert judged(finding, unchosen, challenge=challenge).message.endswith("here: 512 tokens")
+    value = replace(challenge, breach=replace(breach, kind="value"))
+    other = order_blind.check(value, None, LIMITS)
+    assert judged(other, unchosen, challenge=value) is other
+    assert judged(credited("closed"), unchosen).status is Status.FAIL
 
 
 def test_a_gate_is_found_whatever_the_tokenizer():
