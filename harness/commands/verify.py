@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,16 +59,32 @@ def _print(found: Verification) -> None:
     from harness.report.escape import for_terminal
 
     for finding in found.findings:
-        click.echo(f"{finding.status:<8} {finding.id:<16}  {for_terminal(finding.message)}")
+        click.echo(
+            _wrapped(f"{finding.status:<8} {finding.id:<16}  ", for_terminal(finding.message))
+        )
         if finding.id == "verify.statement":
             show_differences(found.statement_differences)
         if finding.id == "verify.regrade" and found.regraded is not None:
             show_differences(found.regraded.differences)
     report = found.report
     run_id, said = for_terminal(report.run_id), for_terminal(report.verdict_message)
-    click.echo(f"the report of {run_id} says: {report.verdict}, {said}")
+    click.echo(_wrapped(f"the report of {run_id} says: {report.verdict}, ", said))
     word = {0: "PASS", 1: "FAIL"}.get(found.exit_code, "NOT-RUN")
-    click.echo(f"{word:<8} {for_terminal(found.message)}")
+    click.echo(_wrapped(f"{word:<8} ", for_terminal(found.message)))
+
+
+def _wrapped(head: str, text: str) -> str:
+    """Return a line, on a terminal broken between words; a pipe gets it whole."""
+    if not sys.stdout.isatty():
+        return head + text
+    columns = max(shutil.get_terminal_size().columns, 50)
+    return textwrap.fill(
+        text,
+        columns,
+        initial_indent=head,
+        subsequent_indent=" " * 9,
+        break_on_hyphens=False,
+    )
 
 
 def _json(found: Verification) -> bytes:
