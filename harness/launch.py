@@ -65,6 +65,32 @@ class Listener(Protocol):
         """Say one line."""
 
 
+class Quiet:
+    """A listener who says nothing: for runs of which only the result is wanted."""
+
+    def phase(self, seed: int, phase: str, budget_s: float) -> None:
+        """Ignore the start of a phase."""
+
+    def clock(self, *, runs: bool) -> None:
+        """Ignore whether the clock runs."""
+
+    def progress(
+        self,
+        done: int,
+        total: int,
+        *,
+        nats_per_token: float | None = None,
+        questions: Questions | None = None,
+    ) -> None:
+        """Ignore progress."""
+
+    def ended(self, seed: int, time: PhaseTime) -> None:
+        """Ignore the end of a phase."""
+
+    def note(self, text: str) -> None:
+        """Ignore a remark."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
     """What all phases of a run share."""

@@ -34,9 +34,9 @@ from harness.report.model import (
     BaselineFacts,
     DataFacts,
     Report,
-    RulesetFacts,
     SeedResult,
     SubmissionFacts,
+    ruleset_facts,
 )
 from harness.run import Run, SeedEvidence
 from harness.sandbox.guarantees import findings as sandbox_findings
@@ -82,12 +82,7 @@ def report(run: Run) -> Report:
         verdict=verdict,
         verdict_message=message,
         exit_code=EXIT_CODES[verdict],
-        ruleset=RulesetFacts(
-            name=run.ruleset.name,
-            version=run.ruleset.version,
-            title=run.ruleset.title,
-            sha256=run.ruleset_sha256,
-        ),
+        ruleset=ruleset_facts(run.ruleset, run.ruleset_sha256),
         submission=SubmissionFacts(
             name=run.manifest.name,
             authors=run.manifest.authors,

@@ -7,7 +7,7 @@ docs/attacks.md says what an attack is made of, and is held to the corpus below.
 import pytest
 
 from harness.commands.run import passed_environment
-from harness.commands.show import Quiet
+from harness.launch import Quiet
 from harness.selftest.corpus import read_corpus
 from harness.selftest.pool import Pool
 from harness.selftest.trial import State

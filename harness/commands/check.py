@@ -111,7 +111,7 @@ def _entry(
 def _result(entry: Entry, rules: Loaded) -> Result:
     from harness import __version__
     from harness.clock import utc_now
-    from harness.report.model import RulesetFacts
+    from harness.report.model import ruleset_facts
     from harness.report.result import EXIT_CODES, Result, over
 
     verdict, message = over([entry])
@@ -122,12 +122,7 @@ def _result(entry: Entry, rules: Loaded) -> Result:
         verdict=verdict,
         message=message,
         exit_code=EXIT_CODES[verdict],
-        ruleset=RulesetFacts(
-            name=rules.ruleset.name,
-            version=rules.ruleset.version,
-            title=rules.ruleset.title,
-            sha256=rules.sha256,
-        ),
+        ruleset=ruleset_facts(rules.ruleset, rules.sha256),
         entries=(entry,),
     )
 

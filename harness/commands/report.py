@@ -16,7 +16,9 @@ from harness.commands.options import format_option
 def report(run: Path, style: str, as_json: bool) -> int:
     """Judge the evidence of RUN again, without running the submission, and show the result.
 
-    Steps that were never finished are reported as NOT-RUN. The exit code is the verdict's.
+    Writes RUN/report.json and report.html anew; one of a newer schema is left as it is. To compare what is
+    there with its evidence and write nothing, there is `harness regrade`. Steps that were never finished are
+    reported as NOT-RUN. The exit code is the verdict's.
     """
     from harness.commands.show import conclude
     from harness.run import Run

@@ -75,7 +75,7 @@ def _try(
 ) -> Summary:
     """Try every attack and say of each how it went, when it has."""
     from harness.commands.run import passed_environment
-    from harness.commands.show import Quiet
+    from harness.launch import Quiet
     from harness.selftest.pool import tried
     from harness.selftest.summary import detail, summarise
 

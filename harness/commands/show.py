@@ -19,41 +19,15 @@ import click
 from checks.contract import Outcome, PhaseTime
 from harness.commands.aside import Speaker
 from harness.errors import UsageError
+from harness.launch import Quiet
 
 if TYPE_CHECKING:
-    from harness.challenge import Questions
     from harness.commands.watched import Facts
     from harness.launch import Listener
     from harness.run import Run
 
 DUMB = ("", "dumb", "unknown")
 """Values of TERM that say nothing of a cursor."""
-
-
-class Quiet:
-    """Watches and says nothing."""
-
-    def phase(self, seed: int, phase: str, budget_s: float) -> None:
-        """Ignore the start of a phase."""
-
-    def clock(self, *, runs: bool) -> None:
-        """Ignore whether the clock runs."""
-
-    def progress(
-        self,
-        done: int,
-        total: int,
-        *,
-        nats_per_token: float | None = None,
-        questions: Questions | None = None,
-    ) -> None:
-        """Ignore progress."""
-
-    def ended(self, seed: int, time: PhaseTime) -> None:
-        """Ignore the end of a phase."""
-
-    def note(self, text: str) -> None:
-        """Ignore a remark."""
 
 
 class Lines(Quiet):

@@ -23,7 +23,7 @@ from harness.errors import HarnessError, JudgeError, UsageError
 from harness.gate.repository import Repository
 from harness.gate.scope import Scope, Unit, scope_of
 from harness.gate.settings import Rules, rules_of
-from harness.report.model import RulesetFacts
+from harness.report.model import ruleset_facts
 from harness.report.result import (
     EXIT_CODES,
     Commits,
@@ -111,12 +111,7 @@ def result_of(asked: Request, entries: Sequence[Entry]) -> Result:
         verdict=verdict,
         message=message,
         exit_code=EXIT_CODES[verdict],
-        ruleset=RulesetFacts(
-            name=rules.ruleset.name,
-            version=rules.ruleset.version,
-            title=rules.ruleset.title,
-            sha256=rules.sha256,
-        ),
+        ruleset=ruleset_facts(rules.ruleset, rules.sha256),
         commits=asked.commits,
         entries=tuple(entries),
     )

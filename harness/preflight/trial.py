@@ -24,12 +24,11 @@ from harness.data.embedded import DIGESTS, embedded
 from harness.data.excerpt import excerpt
 from harness.errors import JudgeError, UsageError
 from harness.isolation import Survey
-from harness.launch import Listener
+from harness.launch import Listener, Quiet
 from harness.manifest import FILE_NAME, Manifest
 from harness.preflight.doubts import Circumstances
 from harness.preflight.folder import Folder, read_folder
 from harness.preflight.imports import Scan, scan
-from harness.preflight.listening import Silent
 from harness.preflight.lookup import provided
 from harness.preflight.manifest_place import line_in, line_of
 from harness.preflight.rules import trial_rules
@@ -85,7 +84,7 @@ def check_submission(
             artifact=artifact,
             most=most,
             passed_env=passed_env or {},
-            listener=listener or Silent(),
+            listener=listener or Quiet(),
             survey=survey or Survey(),
             kept=keep is not None,
         )

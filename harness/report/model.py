@@ -13,6 +13,7 @@ import msgspec
 
 from checks.contract import Finding, PhaseTime, Status
 from harness.report.versions import read_versioned
+from harness.ruleset import Ruleset
 
 SCHEMA_VERSION = "1.1"
 """1.1: `SeedResult.worst`."""
@@ -30,6 +31,13 @@ class RulesetFacts(_Part, frozen=True):
     title: str
     sha256: str
     """Of the TOML file's bytes."""
+
+
+def ruleset_facts(ruleset: Ruleset, sha256: str) -> RulesetFacts:
+    """Return which rules a ruleset is; `sha256` is of its file's bytes."""
+    return RulesetFacts(
+        name=ruleset.name, version=ruleset.version, title=ruleset.title, sha256=sha256
+    )
 
 
 class SubmissionFacts(_Part, frozen=True):

@@ -22,9 +22,9 @@ import numpy as np
 import torch
 
 from harness.commands.run import PASSED
-from harness.commands.show import Quiet
 from harness.conduct import context_of, isolate
 from harness.data.dataset import open_dataset
+from harness.launch import Quiet
 from harness.phases import score
 from harness.run import Run
 from submission.folder import lay_out

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from harness import launch, manifest, phases
-from harness.commands.show import Quiet
 from harness.handover import Handover
+from harness.launch import Quiet
 from harness.page_cache import PageCache
 from harness.ruleset import Phases
 from tests import cells

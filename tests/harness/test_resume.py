@@ -19,10 +19,10 @@ from hypothesis import strategies as st
 
 from harness import journal, ruleset, verdict
 from harness.clock import Deadline, sleep
-from harness.commands.show import Quiet
 from harness.conduct import conduct
 from harness.errors import EXIT_USAGE
 from harness.journal import events
+from harness.launch import Quiet
 from harness.report.model import encode
 from harness.run import Run
 from tests.judged import QUICK, ROOT, command, environment, judge, uniform

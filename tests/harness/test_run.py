@@ -9,10 +9,10 @@ import pytest
 
 from checks.contract import Outcome, Status
 from harness import ruleset, verdict
-from harness.commands.show import Quiet
 from harness.conduct import conduct
 from harness.errors import DataError, HarnessError, JudgeError, ManifestError, UsageError
 from harness.journal import events
+from harness.launch import Quiet
 from harness.run import Run, counted_tokenizer_bytes
 from harness.selftest import tiny
 from tests.judged import QUICK, bigram

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from checks import ORDER
 from checks.contract import Finding, Status, worst
 from harness import ruleset, verdict
-from harness.commands.show import Quiet
 from harness.conduct import conduct
+from harness.launch import Quiet
 from harness.report.model import decode, encode
 from harness.run import Run
 from harness.verdict import EXIT_CODES, _combined, _conclude

@@ -18,8 +18,8 @@ from harness import ruleset, verdict
 from harness.attest import signing
 from harness.attest.making import payload_of
 from harness.attest.verification import ATTESTATION
-from harness.commands.show import Quiet
 from harness.conduct import conduct
+from harness.launch import Quiet
 from harness.report.model import encode
 from harness.run import Run
 from tests.judged import QUICK, uniform

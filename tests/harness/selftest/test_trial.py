@@ -10,8 +10,8 @@ from checks import ORDER
 from checks.contract import Status
 from harness import ruleset, verdict
 from harness.commands.run import passed_environment
-from harness.commands.show import Quiet
 from harness.errors import JudgeError, UsageError
+from harness.launch import Quiet
 from harness.run import Run
 from harness.selftest import trial
 from harness.selftest.corpus import read_attack
