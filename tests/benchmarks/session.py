@@ -30,11 +30,12 @@ import numpy as np
 
 from harness import machine, ruleset
 from harness.clock import Deadline, Stopwatch
+from harness.commands.show import listener
 from harness.commands.watched import Facts
 from harness.conduct import conduct, context_of, isolate
 from harness.data.dataset import Dataset
 from harness.data.embedded import embedded
-from harness.launch import Listener, Quiet, listener
+from harness.launch import Listener, Quiet
 from harness.run import Run
 from harness.sdk import PROTOCOL, Kind
 from harness.seal import remove
